@@ -1,0 +1,195 @@
+/**
+ * The peers of this instance that a node knows: those it met, and servers and aggregators it was
+ * told of. What a peer said itself over an authenticated link stands above hearsay; hearsay only
+ * adds addresses to try. Every entry has the time at which someone last proved it alive, and is
+ * forgotten `FORGET_MS` after it, so the dead are not reported in circles.
+ */
+import { hex } from "../protocol/bytes.ts";
+import type { Environment } from "./environment.ts";
+import { MAX_ADDRESSES } from "./hello.ts";
+import type { Peer, Role } from "./network.ts";
+import { reasonOf } from "./stream.ts";
+
+/** Servers and aggregators that a directory holds. */
+export const MAX_KNOWN = 256;
+/** How long a peer that nobody is linked with stays known, in milliseconds. */
+export const FORGET_MS = 600_000;
+
+/** What is told of a server or aggregator. */
+export interface Report {
+  readonly key: Uint8Array;
+  readonly role: Role;
+  readonly addresses: readonly string[];
+  /** Milliseconds since it was last proven alive. */
+  readonly age: number;
+}
+
+interface Entry {
+  peer: Peer;
+  /** Addresses by its own word, empty if never met. */
+  own: readonly string[];
+  told: readonly string[];
+  /** Age of `told`: when its reporter saw the peer. */
+  toldAt: number;
+  met: boolean;
+  seen: number;
+  /** Open links with it. */
+  links: number;
+}
+
+/** Whether a role is told to others. */
+export function isPublic(role: Role): boolean {
+  return role === "server" || role === "aggregator";
+}
+
+export class Directory {
+  readonly #entries = new Map<string, Entry>();
+  readonly #listeners = new Set<(peer: Peer) => void>();
+  #sorted: Peer[] | undefined;
+  #public = 0;
+  /** Grows whenever what is told to others changes. */
+  version = 0;
+
+  constructor(readonly self: string, readonly environment: Environment) {}
+
+  /** Known peers in the order of their ids. */
+  peers(role?: Role): Peer[] {
+    this.#sorted ??= [...this.#entries.values()].map((entry) => entry.peer)
+      .sort((a, b) => a.id < b.id ? -1 : 1);
+    return role === undefined
+      ? this.#sorted.slice()
+      : this.#sorted.filter((peer) => peer.role === role);
+  }
+
+  /** Calls for each peer known now, then for each new one. */
+  onPeer(listener: (peer: Peer) => void): () => void {
+    const own = (peer: Peer) => {
+      try {
+        listener(peer);
+      } catch (error) {
+        this.environment.observe("error", "peer listener failed", { reason: reasonOf(error) });
+      }
+    };
+    this.#listeners.add(own);
+    for (const peer of this.peers()) if (this.#listeners.has(own)) own(peer);
+    return () => this.#listeners.delete(own);
+  }
+
+  /** The newest that is known of a peer. */
+  get(id: string): Peer | undefined {
+    return this.#entries.get(id)?.peer;
+  }
+
+  /** A link with the peer opened and its hello said `peer`. */
+  link(peer: Peer): void {
+    const now = this.environment.clock.now();
+    let entry = this.#entries.get(peer.id);
+    if (entry === undefined) {
+      if (isPublic(peer.role)) this.#makeRoom();
+      entry = { peer, own: [], told: [], toldAt: 0, met: false, seen: now, links: 0 };
+      this.#add(entry);
+    }
+    const before = entry.links > 0;
+    entry.links++;
+    entry.met = true;
+    entry.seen = now;
+    entry.own = peer.addresses;
+    this.#replace(entry, peer.role, !before);
+  }
+
+  /** A link with the peer ended. */
+  unlink(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.links--;
+    entry.seen = this.environment.clock.now();
+    if (entry.links === 0 && !isPublic(entry.peer.role)) this.#remove(entry);
+  }
+
+  /** Another peer told of this server or aggregator. */
+  hear(report: Report): void {
+    const id = hex(report.key);
+    if (id === this.self || report.age >= FORGET_MS) return;
+    const seen = this.environment.clock.now() - report.age;
+    let entry = this.#entries.get(id);
+    if (entry === undefined) {
+      if (this.#public >= MAX_KNOWN) return;
+      const peer = { id, key: report.key, role: report.role, addresses: report.addresses };
+      entry = { peer, own: [], told: report.addresses, toldAt: seen, met: false, seen, links: 0 };
+      this.#add(entry);
+      return;
+    }
+    entry.seen = Math.max(entry.seen, seen);
+    if (seen <= entry.toldAt) return;
+    entry.toldAt = seen;
+    entry.told = report.addresses;
+    this.#replace(entry, entry.met ? entry.peer.role : report.role, false);
+  }
+
+  /** What to tell others. A second is added to each age, so that hops never make one younger. */
+  reports(): Report[] {
+    const now = this.environment.clock.now();
+    const out: Report[] = [];
+    for (const { peer, links, seen } of this.#entries.values()) {
+      if (!isPublic(peer.role) || peer.addresses.length === 0) continue;
+      out.push({
+        key: peer.key,
+        role: peer.role,
+        addresses: peer.addresses,
+        age: links > 0 ? 0 : now - seen + 1000,
+      });
+    }
+    return out;
+  }
+
+  /** Forgets whom nobody has seen for long. */
+  expire(): void {
+    const before = this.environment.clock.now() - FORGET_MS;
+    for (const entry of [...this.#entries.values()]) {
+      if (entry.links === 0 && entry.seen < before) this.#remove(entry);
+    }
+  }
+
+  #replace(entry: Entry, role: Role, met: boolean): void {
+    const addresses = [...new Set([...entry.own, ...entry.told])].slice(0, MAX_ADDRESSES);
+    const old = entry.peer;
+    const same = old.role === role && addresses.length === old.addresses.length &&
+      addresses.every((address, i) => address === old.addresses[i]);
+    if (!same) {
+      if (isPublic(old.role)) this.#public--;
+      if (isPublic(role)) this.#public++;
+      entry.peer = { id: old.id, key: old.key, role, addresses };
+      this.#sorted = undefined;
+    }
+    if ((!same || met) && isPublic(role)) this.version++;
+  }
+
+  #add(entry: Entry): void {
+    this.#entries.set(entry.peer.id, entry);
+    this.#sorted = undefined;
+    if (isPublic(entry.peer.role)) {
+      this.#public++;
+      this.version++;
+    }
+    for (const listener of [...this.#listeners]) {
+      if (this.#listeners.has(listener)) listener(entry.peer);
+    }
+  }
+
+  #remove(entry: Entry): void {
+    this.#entries.delete(entry.peer.id);
+    this.#sorted = undefined;
+    if (isPublic(entry.peer.role)) this.#public--;
+  }
+
+  /** A peer that was met takes the place of the one unmet that was seen longest ago. */
+  #makeRoom(): void {
+    if (this.#public < MAX_KNOWN) return;
+    let oldest: Entry | undefined;
+    for (const entry of this.#entries.values()) {
+      if (entry.links > 0 || !isPublic(entry.peer.role)) continue;
+      if (oldest === undefined || entry.seen < oldest.seen) oldest = entry;
+    }
+    if (oldest !== undefined) this.#remove(oldest);
+  }
+}

@@ -1,0 +1,289 @@
+/**
+ * The real column: libp2p over TCP + Noise + Yamux, with identify. Importing this module loads
+ * libp2p (and replaces the global `BroadcastChannel`), so it is imported when a node is made.
+ *
+ * Needs `--allow-net` for what it listens at and dials, and an environment that answers
+ * (`--ignore-env`); listening at 0.0.0.0 needs `--allow-sys=networkInterfaces`.
+ */
+import "./broadcast_channel.ts";
+import { generateKeyPairFromSeed, publicKeyFromRaw } from "@libp2p/crypto/keys";
+import { identify } from "@libp2p/identify";
+import type { Connection, PeerId, Stream as RawStream } from "@libp2p/interface";
+import { noise } from "@libp2p/noise";
+import { peerIdFromPublicKey } from "@libp2p/peer-id";
+import { tcp } from "@libp2p/tcp";
+import { yamux } from "@libp2p/yamux";
+import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
+import { createLibp2p, type Libp2p } from "libp2p";
+import { hex } from "../protocol/bytes.ts";
+import type { Environment } from "./environment.ts";
+import { StreamLink } from "./libp2p_link.ts";
+import { type Network, NetworkError } from "./network.ts";
+import { type NetworkOptions, Node } from "./node.ts";
+import { reasonOf } from "./stream.ts";
+import type { Link, Target, Transport } from "./transport.ts";
+
+/** Connections a node holds; the default 300 is no limit for a server of many clients. */
+const MAX_CONNECTIONS = 20_000;
+/** Streams of one kind that we open on one connection. */
+const MAX_OUTBOUND = 1_024;
+/** What libp2p lets through over a kind's own bound, so that ours refuses it and says so. */
+const MARGIN = 16;
+/** A connection without a stream of ours is closed after this, in milliseconds. */
+const IDLE_MS = 10_000;
+/** How long `stop` waits for frames that were sent, and for libp2p, in milliseconds. */
+const FLUSH_MS = 300;
+const STOP_MS = 1_200;
+
+/** A node over libp2p. */
+export function libp2pNetwork(options: NetworkOptions): Network {
+  return new Node(options, libp2pTransport(options));
+}
+
+/** The bare transport under it, for tests that speak out of turn. */
+export function libp2pTransport(
+  options: Pick<NetworkOptions, "environment" | "secret">,
+): Transport {
+  return new Libp2pTransport(options.environment, options.secret);
+}
+
+class Libp2pTransport implements Transport {
+  readonly #handlers = new Map<string, { max: number; inbound: (link: Link) => void }>();
+  readonly #links = new Map<string, Set<StreamLink>>();
+  /** Streams being negotiated. */
+  readonly #opening = new WeakMap<Connection, number>();
+  /** Connections that must not be used for another stream. */
+  readonly #retired = new WeakSet<Connection>();
+  /** Timers of connections that may be idle. */
+  readonly #idle = new Map<Connection, () => void>();
+  #node: Libp2p | undefined;
+  #stopping: Promise<void> | undefined;
+
+  constructor(readonly environment: Environment, readonly secret: Uint8Array) {}
+
+  check(address: string): void {
+    try {
+      const names = multiaddr(address).getComponents().map((component) => component.name);
+      if (!names.includes("tcp")) throw new Error("expected /ip4/…/tcp/…");
+    } catch (error) {
+      const text = JSON.stringify(address.slice(0, 120));
+      throw new NetworkError("address", `${text} is not an address: ${reasonOf(error)}`);
+    }
+  }
+
+  handle(protocol: string, maxPerPeer: number, inbound: (link: Link) => void): void {
+    this.#handlers.set(protocol, { max: maxPerPeer, inbound });
+    if (this.#node) void this.#register(this.#node, protocol);
+  }
+
+  async #register(node: Libp2p, protocol: string): Promise<void> {
+    const { max, inbound } = this.#handlers.get(protocol)!;
+    await node.handle(protocol, (stream, connection) => {
+      const link = this.#link(stream, connection);
+      if (link !== undefined) inbound(link);
+    }, { maxInboundStreams: max + MARGIN });
+  }
+
+  async listen(addresses: readonly string[]): Promise<string[]> {
+    const node = await createLibp2p({
+      start: false,
+      privateKey: await generateKeyPairFromSeed("Ed25519", this.secret),
+      addresses: { listen: [...addresses] },
+      transports: [tcp()],
+      connectionEncrypters: [noise()],
+      streamMuxers: [yamux({ maxInboundStreams: 4_096, maxOutboundStreams: 4_096 })],
+      services: { identify: identify() },
+      connectionMonitor: { enabled: false },
+      connectionManager: {
+        maxConnections: MAX_CONNECTIONS,
+        inboundConnectionThreshold: 100_000,
+        maxIncomingPendingConnections: 1_000,
+        maxDialQueueLength: 2_000,
+        addressDialTimeout: 2_000,
+        dialTimeout: 5_000,
+        reconnectRetries: 0,
+      },
+    });
+    for (const protocol of this.#handlers.keys()) await this.#register(node, protocol);
+    node.addEventListener("connection:open", ({ detail }) => this.#closeIdle(detail));
+    node.addEventListener("connection:close", ({ detail }) => {
+      this.#idle.get(detail)?.();
+      this.#idle.delete(detail);
+    });
+    this.#node = node;
+    try {
+      await node.start();
+    } catch (error) {
+      await this.stop();
+      throw new NetworkError("listen", `cannot listen at ${addresses.join(" ")}: ${why(error)}`);
+    }
+    return node.getMultiaddrs().map(String);
+  }
+
+  async open(target: Target, protocol: string, signal: AbortSignal): Promise<Link> {
+    const node = this.#running();
+    let connection = await this.#connection(node, target, signal, false);
+    let stream: RawStream;
+    try {
+      stream = await this.#newStream(connection, protocol, signal);
+    } catch (error) {
+      // A connection that was found open may have been closing: it gets one successor.
+      if (!isClosed(error) || signal.aborted) throw refusal(error);
+      this.#retired.add(connection);
+      connection = await this.#connection(node, target, signal, true);
+      stream = await this.#newStream(connection, protocol, signal).catch((again) => {
+        throw refusal(again);
+      });
+    }
+    const link = this.#link(stream, connection);
+    if (link === undefined) throw new NetworkError("refused", "the peer has no Ed25519 identity");
+    return link;
+  }
+
+  async #newStream(
+    connection: Connection,
+    protocol: string,
+    signal: AbortSignal,
+  ): Promise<RawStream> {
+    this.#opening.set(connection, (this.#opening.get(connection) ?? 0) + 1);
+    try {
+      return await connection.newStream(protocol, { signal, maxOutboundStreams: MAX_OUTBOUND });
+    } finally {
+      this.#opening.set(connection, this.#opening.get(connection)! - 1);
+      this.#closeIdle(connection);
+    }
+  }
+
+  drop(id: string): void {
+    for (const connection of this.#node?.getConnections() ?? []) {
+      if (keyOf(connection.remotePeer, hex) === id) connection.abort(new Error("dropped"));
+    }
+  }
+
+  stop(): Promise<void> {
+    return this.#stopping ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    const node = this.#node;
+    if (node === undefined) return;
+    const links = [...this.#links.values()].flatMap((set) => [...set]);
+    for (const link of links) link.close();
+    for (const cancel of this.#idle.values()) cancel();
+    this.#idle.clear();
+    await this.#within(FLUSH_MS, Promise.all(links.map((link) => link.flushed)));
+    await this.#within(STOP_MS, Promise.resolve(node.stop()).catch(() => {}));
+  }
+
+  /** Ends with the promise, or after so many milliseconds. */
+  #within(ms: number, promise: Promise<unknown>): Promise<void> {
+    return new Promise((resolve) => {
+      const cancel = this.environment.clock.after(ms, resolve);
+      promise.finally(() => {
+        cancel();
+        resolve();
+      });
+    });
+  }
+
+  #running(): Libp2p {
+    if (this.#node === undefined || this.#stopping !== undefined) {
+      throw new NetworkError("stopped", "the node does not run");
+    }
+    return this.#node;
+  }
+
+  async #connection(
+    node: Libp2p,
+    target: Target,
+    signal: AbortSignal,
+    force: boolean,
+  ): Promise<Connection> {
+    let addresses: Multiaddr[];
+    try {
+      if (target.key === undefined) {
+        addresses = target.addresses.map((address) => multiaddr(address));
+      } else {
+        const peer = peerIdFromPublicKey(publicKeyFromRaw(target.key));
+        const known = node.getConnections(peer);
+        const open = known.find((it) => this.#usable(it));
+        if (open !== undefined) return open;
+        force ||= known.length > 0;
+        addresses = target.addresses.map((address) =>
+          multiaddr(`${address.replace(/\/p2p\/[^/]+$/, "")}/p2p/${peer}`)
+        );
+      }
+    } catch (error) {
+      throw new NetworkError("address", reasonOf(error));
+    }
+    if (addresses.length === 0) throw new NetworkError("unreachable", "no address is known");
+    try {
+      return await node.dial(addresses, { signal, force });
+    } catch (error) {
+      throw new NetworkError("unreachable", why(error));
+    }
+  }
+
+  #link(stream: RawStream, connection: Connection): StreamLink | undefined {
+    const key = keyOf(connection.remotePeer, (raw) => raw);
+    if (key === undefined) {
+      stream.abort(new Error("refused"));
+      return undefined;
+    }
+    const link = new StreamLink(stream, key, this.environment.clock, () => {
+      const links = this.#links.get(link.id);
+      links?.delete(link);
+      if (links?.size !== 0) return;
+      this.#links.delete(link.id);
+      this.#closeIdle(connection);
+    });
+    const links = this.#links.get(link.id);
+    if (links === undefined) this.#links.set(link.id, new Set([link]));
+    else links.add(link);
+    return link;
+  }
+
+  #usable(connection: Connection): boolean {
+    return connection.status === "open" && !this.#retired.has(connection);
+  }
+
+  /** Closes a connection on which nobody speaks, some time from now. */
+  #closeIdle(connection: Connection): void {
+    this.#idle.get(connection)?.();
+    if (this.#stopping !== undefined) return;
+    const cancel = this.environment.clock.after(IDLE_MS, () => {
+      this.#idle.delete(connection);
+      const id = keyOf(connection.remotePeer, hex);
+      if (id !== undefined && this.#links.has(id)) return;
+      if ((this.#opening.get(connection) ?? 0) > 0 || !this.#usable(connection)) return;
+      this.#retired.add(connection);
+      connection.close().catch(() => {});
+    });
+    this.#idle.set(connection, cancel);
+  }
+}
+
+function isClosed(error: unknown): boolean {
+  return error instanceof Error && /Clos|StreamState|Reset|Abort/.test(error.name);
+}
+
+function refusal(error: unknown): NetworkError {
+  const unknown = error instanceof Error && error.name === "UnsupportedProtocolError";
+  return new NetworkError(unknown ? "refused" : "unreachable", reasonOf(error));
+}
+
+/** The raw Ed25519 key of a peer id, mapped; undefined for other kinds of identity. */
+function keyOf<T>(peer: PeerId, map: (raw: Uint8Array) => T): T | undefined {
+  return peer.type === "Ed25519" ? map(peer.publicKey.raw) : undefined;
+}
+
+/** One clear line of what libp2p tells in many. */
+function why(error: unknown): string {
+  const text = error instanceof AggregateError
+    ? error.errors.map(reasonOf).join("; ")
+    : reasonOf(error);
+  if (/EADDRINUSE|AddrInUse|in use/i.test(text)) return "address already in use";
+  if (/ECONNREFUSED|refused/i.test(text)) return "connection refused";
+  if (/NotCapable|Requires net access/i.test(text)) return "not permitted (see --allow-net)";
+  return text.split("\n").map((line) => line.trim()).filter((line) => line !== "").at(-1) ?? text;
+}

@@ -1,0 +1,298 @@
+/**
+ * A node over any transport: the hello on every stream, the bounds of each kind, the directory and
+ * the meetings. Both columns are this class and a `Transport`.
+ */
+import { equal, hex } from "../protocol/bytes.ts";
+import { signer } from "../protocol/keys.ts";
+import { Directory } from "./directory.ts";
+import type { Environment } from "./environment.ts";
+import { decodeHello, encodeHello, type Hello, MAX_ADDRESSES, MAX_HELLO } from "./hello.ts";
+import { MEET, Meetings, OwnAddress } from "./meet.ts";
+import { NetworkError } from "./network.ts";
+import type { Accept, Network, Peer, Role, Stream, StreamEvents, StreamKind } from "./network.ts";
+import { BoundStream, reasonOf } from "./stream.ts";
+import type { Link, Target, Transport } from "./transport.ts";
+
+/** What a node is told at its start, in every column. */
+export interface NetworkOptions {
+  readonly environment: Environment;
+  /** Ed25519 seed of the node identity, 32 bytes. */
+  readonly secret: Uint8Array;
+  /** Universe id, 32 bytes. */
+  readonly universe: Uint8Array;
+  /** Instance id, 32 bytes. */
+  readonly instance: Uint8Array;
+  readonly role: Role;
+  /** Addresses to listen at; none for those who only dial. */
+  readonly listen: readonly string[];
+  /** Addresses to tell others, where they differ from those listened at. */
+  readonly announce?: readonly string[];
+  /** Addresses of peers to meet; tried for as long as the node runs. */
+  readonly bootstrap: readonly string[];
+}
+
+/** How long a peer has to answer a dial, and a hello, in milliseconds. */
+export const OPEN_MS = 5_000;
+
+/** The identity of a node's seed: key, and id in hex. */
+export function identity(secret: Uint8Array): { key: Uint8Array; id: string } {
+  const { key } = signer(secret);
+  return { key, id: hex(key) };
+}
+
+/** The protocol name of a kind within an instance. */
+export function protocolOf(instance: Uint8Array, kind: StreamKind): string {
+  return `/zipnet/1/${hex(instance.subarray(0, 8))}/${kind.name}`;
+}
+
+/** A `Network` over a transport. */
+export class Node implements Network {
+  readonly #options: NetworkOptions;
+  readonly #environment: Environment;
+  readonly #transport: Transport;
+  readonly #directory: Directory;
+  readonly #meetings: Meetings;
+  readonly #streams = new Set<BoundStream>();
+  /** Those that count as a link in the directory. */
+  readonly #linked = new Set<BoundStream>();
+  /** Inbound links by kind and peer. */
+  readonly #inbound = new Map<string, number>();
+  /** Ends what waits for a hello. */
+  readonly #pending = new Set<(error: NetworkError) => void>();
+  #self: Peer;
+  #hello: Uint8Array = new Uint8Array(0);
+  #state: "new" | "started" | "stopped" = "new";
+
+  constructor(options: NetworkOptions, transport: Transport) {
+    this.#options = options;
+    this.#environment = options.environment;
+    this.#transport = transport;
+    this.#self = { ...identity(options.secret), role: options.role, addresses: [] };
+    this.#directory = new Directory(this.#self.id, options.environment);
+    this.#meetings = new Meetings({
+      environment: this.#environment,
+      directory: this.#directory,
+      self: () => this.#self,
+      connect: (target, kind, events) => this.#connect(target, kind, events),
+      drop: (id) => this.#transport.drop(id),
+    }, options.bootstrap);
+    this.#serve(MEET, (stream) => this.#meetings.events(stream));
+  }
+
+  get self(): Peer {
+    return this.#self;
+  }
+
+  serve(kind: StreamKind, accept: Accept): void {
+    if (kind.name === MEET.name || !/^[a-z0-9-]{1,32}$/.test(kind.name)) {
+      throw new TypeError(`a stream kind cannot be called ${kind.name}`);
+    }
+    this.#serve(kind, accept);
+  }
+
+  async start(): Promise<void> {
+    if (this.#state !== "new") throw new NetworkError("stopped", "a node starts once");
+    this.#state = "started";
+    const { listen, announce, bootstrap, role, universe, instance } = this.#options;
+    for (const address of [...listen, ...(announce ?? []), ...bootstrap]) {
+      this.#transport.check(address);
+    }
+    const bound = await this.#transport.listen(listen);
+    if (this.#stopped) return;
+    const addresses = [...(announce ?? bound)].slice(0, MAX_ADDRESSES);
+    this.#self = { ...this.#self, addresses };
+    this.#hello = encodeHello({ universe, instance, role, addresses });
+    this.#meetings.start();
+  }
+
+  peers(role?: Role): Peer[] {
+    return this.#directory.peers(role);
+  }
+
+  onPeer(listener: (peer: Peer) => void): () => void {
+    return this.#directory.onPeer(listener);
+  }
+
+  async open(
+    peer: Peer,
+    kind: StreamKind,
+    events: (stream: Stream) => StreamEvents,
+  ): Promise<Stream> {
+    const known = this.#directory.get(peer.id)?.addresses ?? [];
+    const addresses = [...new Set([...known, ...peer.addresses])];
+    const stream = await this.#connect({ key: peer.key, addresses }, kind, events);
+    if (!this.#stopped) this.#meetings.ensure(stream.peer);
+    return stream;
+  }
+
+  async stop(): Promise<void> {
+    if (!this.#stopped) {
+      this.#state = "stopped";
+      this.#meetings.stop();
+      for (const stop of [...this.#pending]) stop(new NetworkError("stopped", "the node stopped"));
+      for (const stream of [...this.#streams]) stream.close("the node stopped");
+    }
+    await this.#transport.stop();
+  }
+
+  get #stopped(): boolean {
+    return this.#state === "stopped";
+  }
+
+  #serve(kind: StreamKind, accept: Accept): void {
+    const protocol = protocolOf(this.#options.instance, kind);
+    this.#transport.handle(protocol, kind.maxPerPeer, (link) => this.#answer(kind, accept, link));
+  }
+
+  /** An inbound link: bound it, wait for its hello, ask the owner, answer. */
+  #answer(kind: StreamKind, accept: Accept, link: Link): void {
+    const counted = `${kind.name} ${link.id}`;
+    const count = this.#inbound.get(counted) ?? 0;
+    const refuse = (reason: string, level: "debug" | "info" = "info") => {
+      link.abort();
+      this.#environment.observe(level, "stream refused", {
+        peer: link.id,
+        kind: kind.name,
+        reason,
+      });
+    };
+    if (this.#stopped) return link.abort();
+    if (count >= kind.maxPerPeer) return refuse(`already ${count} streams of this kind`);
+    this.#inbound.set(counted, count + 1);
+    const release = () => {
+      const left = (this.#inbound.get(counted) ?? 1) - 1;
+      if (left > 0) this.#inbound.set(counted, left);
+      else this.#inbound.delete(counted);
+    };
+    this.#awaitHello(link, (error, hello) => {
+      if (hello === undefined) {
+        release();
+        return refuse(error?.message ?? "no hello", error?.code === "stopped" ? "debug" : "info");
+      }
+      const stream = this.#stream(link, kind, hello, release);
+      let events: StreamEvents | undefined;
+      let reason = "not accepted";
+      try {
+        events = accept(stream);
+      } catch (error) {
+        reason = reasonOf(error);
+      }
+      if (!stream.open) return stream.begin(events ?? SILENT);
+      if (events === undefined) {
+        stream.end(reason, "none");
+        return refuse(reason);
+      }
+      this.#directory.link(stream.peer);
+      this.#linked.add(stream);
+      stream.begin(events, this.#hello);
+    });
+  }
+
+  #connect(
+    target: Target,
+    kind: StreamKind,
+    events: (stream: Stream) => StreamEvents,
+  ): Promise<Stream> {
+    if (this.#state !== "started" || this.#hello.length === 0) {
+      return Promise.reject(new NetworkError("stopped", "the node does not run"));
+    }
+    if (target.key && equal(target.key, this.#self.key)) return Promise.reject(new OwnAddress());
+    return new Promise((resolve, reject) => {
+      const abort = new AbortController();
+      let waiting = true;
+      const fail = (error: unknown) => {
+        if (!waiting) return;
+        waiting = false;
+        cancel();
+        this.#pending.delete(fail);
+        abort.abort();
+        reject(
+          error instanceof NetworkError ? error : new NetworkError("unreachable", reasonOf(error)),
+        );
+      };
+      const cancel = this.#environment.clock.after(
+        OPEN_MS,
+        () => fail(new NetworkError("unreachable", `no answer within ${OPEN_MS} ms`)),
+      );
+      this.#pending.add(fail);
+      const protocol = protocolOf(this.#options.instance, kind);
+      this.#transport.open(target, protocol, abort.signal).then((link) => {
+        if (!waiting) return link.abort();
+        waiting = false;
+        cancel();
+        this.#pending.delete(fail);
+        if (link.id === this.#self.id) {
+          link.abort();
+          return reject(new OwnAddress());
+        }
+        this.#awaitHello(link, (error, hello) => {
+          if (hello === undefined) {
+            link.abort();
+            return reject(error);
+          }
+          const stream = this.#stream(link, kind, hello);
+          this.#directory.link(stream.peer);
+          this.#linked.add(stream);
+          try {
+            stream.begin(events(stream));
+            resolve(stream);
+          } catch (error) {
+            stream.end(reasonOf(error), "abort");
+            reject(error);
+          }
+        });
+        link.send(this.#hello);
+      }, fail);
+    });
+  }
+
+  /** Takes the first frame of a link; tells the hello of this instance, or why there is none. */
+  #awaitHello(link: Link, done: (error?: NetworkError, hello?: Hello) => void): void {
+    let waiting = true;
+    const finish = (error?: NetworkError, hello?: Hello) => {
+      if (!waiting) return;
+      waiting = false;
+      cancel();
+      this.#pending.delete(finish);
+      done(error, hello);
+    };
+    const refused = (reason: string) => finish(new NetworkError("refused", reason));
+    const cancel = this.#environment.clock.after(OPEN_MS, () => refused("no hello in time"));
+    this.#pending.add(finish);
+    link.limit = MAX_HELLO;
+    link.events = {
+      frame: (bytes) => {
+        try {
+          const hello = decodeHello(bytes);
+          if (!this.#sameInstance(hello)) {
+            return finish(new NetworkError("other-instance", "another universe or instance"));
+          }
+          finish(undefined, hello);
+        } catch (error) {
+          refused(reasonOf(error));
+        }
+      },
+      oversize: (length) => refused(`first frame of ${length} bytes, at most ${MAX_HELLO}`),
+      closed: (reason) => refused(reason),
+    };
+  }
+
+  #sameInstance(hello: Hello): boolean {
+    return equal(hello.universe, this.#options.universe) &&
+      equal(hello.instance, this.#options.instance);
+  }
+
+  #stream(link: Link, kind: StreamKind, hello: Hello, release = () => {}): BoundStream {
+    const { key, id } = link;
+    const peer = { id, key, role: hello.role, addresses: hello.addresses };
+    const stream = new BoundStream(peer, kind, link, this.#environment, (ended) => {
+      this.#streams.delete(ended);
+      release();
+      if (this.#linked.delete(ended)) this.#directory.unlink(id);
+    });
+    this.#streams.add(stream);
+    return stream;
+  }
+}
+
+const SILENT: StreamEvents = { frame() {}, closed() {} };

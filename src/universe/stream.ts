@@ -1,0 +1,130 @@
+/**
+ * A stream after its hello: the bounds of its kind in both directions, and the promises to its
+ * owner: frames in order, `closed` exactly once, nothing after it, and no exception of the owner
+ * that reaches anyone else.
+ */
+import type { Environment } from "./environment.ts";
+import type { Peer, Stream, StreamEvents, StreamKind } from "./network.ts";
+import type { Link } from "./transport.ts";
+
+/** Bytes counted for a frame beside its own, so that empty frames are bounded too. */
+const FRAME_COST = 4;
+
+/** The message of whatever was thrown. */
+export function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** A stream of this node. It takes over the link's events in its constructor. */
+export class BoundStream implements Stream {
+  #events: StreamEvents | undefined;
+  /** Frames sent before `begin`. */
+  #held: Uint8Array[] | undefined = [];
+  #heldBytes = 0;
+  #ended: string | undefined;
+
+  /** `release` is called once when the stream ended, whoever ended it. */
+  constructor(
+    readonly peer: Peer,
+    readonly kind: StreamKind,
+    readonly link: Link,
+    readonly environment: Environment,
+    readonly release: (stream: BoundStream) => void,
+  ) {
+    link.limit = kind.maxFrame;
+    link.events = {
+      frame: (bytes) => this.#frame(bytes),
+      oversize: (length) => this.#oversize(length),
+      closed: (reason) => this.end(reason, "none", true),
+    };
+  }
+
+  get open(): boolean {
+    return this.#ended === undefined;
+  }
+
+  /** Sends `first`, then what the owner sent meanwhile; from now on `events` hears the stream. */
+  begin(events: StreamEvents, first?: Uint8Array): void {
+    const held = this.#held ?? [];
+    this.#held = undefined;
+    this.#heldBytes = 0;
+    this.#events = events;
+    if (this.#ended !== undefined) {
+      queueMicrotask(() => this.#tell());
+      return;
+    }
+    if (first !== undefined) this.link.send(first);
+    for (const frame of held) this.link.send(frame);
+  }
+
+  send(frame: Uint8Array): boolean {
+    if (this.#ended !== undefined) return false;
+    if (frame.length > this.kind.maxFrame) {
+      this.#say("error", "frame over limit", { length: frame.length, limit: this.kind.maxFrame });
+      this.end(`own frame of ${frame.length} bytes, at most ${this.kind.maxFrame}`, "abort");
+      return false;
+    }
+    const waiting = this.link.waiting + this.#heldBytes;
+    if (waiting > 0 && waiting + frame.length + FRAME_COST > this.kind.maxBuffered) {
+      this.#say("warn", "slow reader cut", { waiting, limit: this.kind.maxBuffered });
+      this.end(`${waiting} bytes wait to be sent, at most ${this.kind.maxBuffered}`, "abort");
+      return false;
+    }
+    if (this.#held === undefined) {
+      this.link.send(frame);
+    } else {
+      this.#heldBytes += frame.length + FRAME_COST;
+      this.#held.push(frame);
+    }
+    return true;
+  }
+
+  close(reason = "closed"): void {
+    this.end(reason, "close");
+  }
+
+  /** Ends the stream once. The owner hears it in this turn if `now`, else after it. */
+  end(reason: string, link: "close" | "abort" | "none", now = false): void {
+    if (this.#ended !== undefined) return;
+    this.#ended = reason;
+    if (link === "close") this.link.close();
+    if (link === "abort") this.link.abort();
+    this.release(this);
+    if (this.#events === undefined) return;
+    if (now) this.#tell();
+    else queueMicrotask(() => this.#tell());
+  }
+
+  #tell(): void {
+    try {
+      this.#events?.closed(this.#ended ?? "closed");
+    } catch (error) {
+      this.#say("error", "stream listener failed", { reason: reasonOf(error) });
+    }
+  }
+
+  #frame(bytes: Uint8Array): void {
+    if (this.#ended !== undefined) return;
+    try {
+      this.#events?.frame(bytes);
+    } catch (error) {
+      const reason = reasonOf(error);
+      this.#say("warn", "stream failed", { reason });
+      this.end(reason, "abort");
+    }
+  }
+
+  #oversize(length: number): void {
+    this.#say("warn", "frame over limit", { length, limit: this.kind.maxFrame });
+    this.end(`frame of ${length} bytes, at most ${this.kind.maxFrame}`, "abort");
+  }
+
+  #say(level: "warn" | "error", event: string, fields: Record<string, string | number>): void {
+    this.environment.observe(level, event, {
+      peer: this.peer.id,
+      role: this.peer.role,
+      kind: this.kind.name,
+      ...fields,
+    });
+  }
+}

@@ -1,0 +1,78 @@
+/** The libp2p column over real loopback. Needs `-P=tests`. */
+import assert from "node:assert/strict";
+import type { Environment } from "../../src/universe/environment.ts";
+import { libp2pNetwork, libp2pTransport } from "../../src/universe/libp2p.ts";
+import { conformance, Subject, type World } from "./conformance.ts";
+
+/** How long a case may wait for one condition. */
+const BOUND_MS = 20_000;
+
+const clock: Environment["clock"] = {
+  now: () => Date.now(),
+  after(ms, task) {
+    const timer = setTimeout(task, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+function loopback(): World {
+  const waiting = new Set<() => void>();
+  return {
+    listen: "/ip4/127.0.0.1/tcp/0",
+    environment: (_, observe) => ({
+      clock,
+      random: (length) => crypto.getRandomValues(new Uint8Array(length)),
+      observe,
+    }),
+    network: libp2pNetwork,
+    transport: libp2pTransport,
+    settle: (promise) => promise,
+    poke() {
+      // The condition may depend on what the caller does right after.
+      for (const look of [...waiting]) queueMicrotask(look);
+    },
+    until(what, condition) {
+      if (condition()) return Promise.resolve();
+      return new Promise((resolve, reject) => {
+        const look = () => {
+          if (!condition()) return;
+          waiting.delete(look);
+          cancel();
+          resolve();
+        };
+        const cancel = clock.after(BOUND_MS, () => {
+          waiting.delete(look);
+          reject(new Error(`within ${BOUND_MS} ms: ${what}`));
+        });
+        waiting.add(look);
+      });
+    },
+  };
+}
+
+conformance("libp2p", loopback);
+
+Deno.test("libp2p: stop is quick, and frames sent before it arrive", async () => {
+  const world = loopback();
+  const b = await new Subject(world, { name: "b" }).listenTo().start();
+  const a = await new Subject(world, { name: "a" }).start();
+  const { stream } = await a.open(b);
+  for (let i = 0; i < 3; i++) stream.send(new Uint8Array(100_000));
+  const start = Date.now();
+  await a.network.stop();
+  assert(Date.now() - start < 2_000);
+  await world.until("all three arrive", () => b.inbound[0].frames.length === 3);
+  await b.network.stop();
+});
+
+Deno.test("libp2p: a large stream flows as fast as its reader", async () => {
+  const world = loopback();
+  const kind = { name: "bulk", maxFrame: 4_000_000, maxBuffered: 40_000_000, maxPerPeer: 1 };
+  const b = await new Subject(world, { name: "b" }).listenTo(kind).start();
+  const a = await new Subject(world, { name: "a" }).start();
+  const { stream } = await a.open(b, kind);
+  for (let i = 0; i < 9; i++) assert(stream.send(new Uint8Array(4_000_000).fill(i)));
+  await world.until("all arrive", () => b.inbound[0].frames.length === 9);
+  b.inbound[0].frames.forEach((it, i) => assert(it.length === 4_000_000 && it[3_999_999] === i));
+  await Promise.all([a.network.stop(), b.network.stop()]);
+});
