@@ -1,0 +1,262 @@
+/**
+ * What each role is given once its options are parsed, and the rules between options: those that no
+ * single row of the table can tell.
+ */
+import { type Fingerprint, unhex } from "../protocol/bytes.ts";
+import { checkPublicKey } from "../protocol/keys.ts";
+import { checkParameters, type Limit, LIMITS, PRESETS } from "../protocol/parameters.ts";
+import type { Level } from "../universe/environment.ts";
+import type { Role } from "../universe/network.ts";
+import type { LogFormat } from "./log.ts";
+import { type OptionName, OPTIONS, type Values, variableOf } from "./table.ts";
+
+/** What all roles are given. Times in ms. */
+export interface CommonOptions {
+  /** With `--check` the role prints what would run, and exits. */
+  readonly check: boolean;
+  readonly instance: string;
+  readonly universe: string;
+  readonly bootstrap: readonly string[];
+  readonly connectTimeout: number;
+  /** Empty: listen on nothing. */
+  readonly listen: readonly string[];
+  /** Empty: advertise what is listened on. */
+  readonly announce: readonly string[];
+  /** Seed of the identity, 32 bytes; without one the role makes a random one. */
+  readonly secret?: Uint8Array;
+  readonly log: Level;
+  /** Undefined: text on a terminal, else JSON. */
+  readonly logFormat?: LogFormat;
+  readonly stopWithStdin: boolean;
+}
+
+/** Name of a preset of parameters. */
+export type Preset = keyof typeof PRESETS;
+
+/** Who may be a client: anyone, or the holders of the listed Ed25519 keys (32 bytes each). */
+export type Admission =
+  | { readonly kind: "open" }
+  | { readonly kind: "list"; readonly keys: readonly Uint8Array[] };
+
+/** Options of a server. */
+export interface ServerOptions extends CommonOptions {
+  readonly role: "server";
+  /** Odd and at least 3, or 2 where `--allow-two` was given: then the role warns. */
+  readonly committeeSize: number;
+  readonly preset: Preset;
+  /** What overrides the preset; with it, all rules of `checkParameters` hold. */
+  readonly parameters: Readonly<Partial<Record<Limit, number>>>;
+  /** Folder of the durable state; undefined with `--ephemeral`. */
+  readonly data?: string;
+  readonly admission: Admission;
+}
+
+/** Options of an aggregator. */
+export interface AggregatorOptions extends CommonOptions {
+  readonly role: "aggregator";
+  readonly preset: Preset;
+  /** The pinned committee. */
+  readonly committee?: Fingerprint;
+}
+
+/** Options of a client. */
+export interface ClientOptions extends CommonOptions {
+  readonly role: "client";
+  /** The pinned committee. */
+  readonly committee?: Fingerprint;
+  /** It stays silent in a round with fewer. */
+  readonly minParticipants: number;
+  /** It talks every Nth round. */
+  readonly cadence: number;
+  /** A fixed payload. */
+  readonly message?: string;
+  /** Each line of standard input is a message. */
+  readonly stdin: boolean;
+  /** Lines of JSON in and out. */
+  readonly json: boolean;
+}
+
+/** Options of a reader. */
+export interface ReaderOptions extends CommonOptions {
+  readonly role: "reader";
+  /** The pinned committee. */
+  readonly committee?: Fingerprint;
+  /** Folder of its log. */
+  readonly data: string;
+  readonly json: boolean;
+}
+
+/** Options by role. */
+export interface RoleOptions {
+  server: ServerOptions;
+  aggregator: AggregatorOptions;
+  client: ClientOptions;
+  reader: ReaderOptions;
+}
+
+/** What `assemble` needs of the parser. */
+export interface Parser {
+  /** Throws the error of bad options. */
+  refuse(message: string): never;
+  /** An option under both of its names. */
+  both(name: OptionName): string;
+  /** The text of a file that an option named. */
+  read(path: string, where: string): string;
+}
+
+/**
+ * The options of a role from the values of its rows; `given` names those that do not come from a
+ * default. Refuses what contradicts another option.
+ */
+export function assemble<R extends Role>(
+  role: R,
+  check: boolean,
+  values: Values,
+  given: ReadonlySet<OptionName>,
+  parser: Parser,
+): RoleOptions[R] {
+  const common: CommonOptions = {
+    check,
+    instance: values.instance!,
+    universe: values.universe!,
+    bootstrap: values.bootstrap ?? [],
+    connectTimeout: values.connectTimeout!,
+    listen: values.listen ?? [],
+    announce: values.announce ?? [],
+    secret: values.secret,
+    log: values.log!,
+    logFormat: values.logFormat,
+    stopWithStdin: values.stopWithStdin!,
+  };
+  const { committee, preset } = values;
+  const make: { [Each in Role]: () => RoleOptions[Each] } = {
+    server: () => ({ ...common, ...server(values, given, parser) }),
+    aggregator() {
+      requireSecret(values, parser);
+      return { ...common, role: "aggregator", preset: preset!, committee };
+    },
+    client: () => ({
+      ...common,
+      role: "client",
+      committee,
+      minParticipants: values.minParticipants!,
+      cadence: values.cadence!,
+      message: values.message,
+      stdin: values.stdin!,
+      json: values.json!,
+    }),
+    reader: () => ({
+      ...common,
+      role: "reader",
+      committee,
+      data: values.data!,
+      json: values.json!,
+    }),
+  };
+  return make[role]();
+}
+
+function server(
+  values: Values,
+  given: ReadonlySet<OptionName>,
+  parser: Parser,
+): Omit<ServerOptions, keyof CommonOptions> {
+  requireSecret(values, parser);
+  if (values.ephemeral && given.has("data")) {
+    parser.refuse("--ephemeral keeps no state, yet a data folder was given: leave one of them out");
+  }
+  return {
+    role: "server",
+    committeeSize: committeeSize(values, parser),
+    preset: values.preset!,
+    parameters: overrides(values, parser),
+    data: values.ephemeral ? undefined : values.data,
+    admission: admission(values, parser),
+  };
+}
+
+function requireSecret({ secret, preset }: Values, { refuse, both }: Parser): void {
+  if (secret !== undefined || preset === "dev") return;
+  refuse(`${both("secret")} is required with preset ${preset}: a node keeps one identity`);
+}
+
+function committeeSize(
+  { committeeSize: size, allowTwo }: Values,
+  { refuse, both }: Parser,
+): number {
+  const name = both("committeeSize");
+  if (size === 1) refuse(`${name}: expected 3 or more, got 1: one server alone could read all`);
+  if (size === 2 && !allowTwo) {
+    refuse(`${name}: expected an odd number from 3, got 2: take 3, or add --allow-two`);
+  }
+  if (size! > 2 && size! % 2 === 0) {
+    refuse(
+      `${name}: expected an odd number from 3, got ${size}: take ${size! - 1} or ${size! + 1}`,
+    );
+  }
+  return size!;
+}
+
+function overrides(values: Values, { refuse }: Parser): Partial<Record<Limit, number>> {
+  const names = (Object.keys(LIMITS) as Limit[]).filter((name) => name in OPTIONS);
+  const out: Partial<Record<Limit, number>> = {};
+  for (const name of names) {
+    const value = values[name as OptionName] as number | undefined;
+    if (value !== undefined) out[name] = value;
+  }
+  try {
+    checkParameters({ ...PRESETS[values.preset!], ...out });
+  } catch (error) {
+    const message = names.reduce(
+      (text, name) => text.replaceAll(name, variableOf(name as OptionName)),
+      (error as Error).message,
+    );
+    refuse(`preset ${values.preset} with these options does not fit together: ${message}`);
+  }
+  return out;
+}
+
+function admission(values: Values, { refuse, both, read }: Parser): Admission {
+  const kind = values.admission ?? (values.preset === "dev" ? "open" : undefined);
+  if (kind === undefined) {
+    return refuse(
+      `${both("admission")} is required with preset ${values.preset}: expected open or list`,
+    );
+  }
+  if (kind === "open") {
+    if (values.clients === undefined) return { kind };
+    return refuse(
+      `${both("clients")} needs ${both("admission")} to be list: set it, or leave both out`,
+    );
+  }
+  if (values.clients === undefined) {
+    return refuse(
+      `${both("admission")} is list: name the file of client keys in ${both("clients")}`,
+    );
+  }
+  const text = read(values.clients, both("clients"));
+  return { kind: "list", keys: clientKeys(text, refuse) };
+}
+
+/** Ed25519 public keys, one in hex a line; empty lines and what follows `#` are skipped. */
+function clientKeys(text: string, refuse: (message: string) => never): Uint8Array[] {
+  const lineOf = new Map<string, number>();
+  const keys: Uint8Array[] = [];
+  for (const [i, line] of text.split(/\r?\n/).entries()) {
+    const digits = line.replace(/#.*/, "").trim().toLowerCase();
+    if (digits === "") continue;
+    const where = `line ${i + 1} of the file of client keys`;
+    const before = lineOf.get(digits);
+    if (before) refuse(`${where} repeats line ${before}: leave one of them out`);
+    lineOf.set(digits, i + 1);
+    try {
+      keys.push(checkPublicKey(unhex(digits, 32)));
+    } catch (error) {
+      refuse(
+        `${where}: expected an Ed25519 public key of 64 hex digits: ${(error as Error).message}`,
+      );
+    }
+  }
+  if (keys.length === 0) refuse("the file of client keys holds no key: add one, or admit anyone");
+  return keys;
+}

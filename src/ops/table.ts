@@ -1,0 +1,251 @@
+/**
+ * The one table of options. Variable names, flags, `--help`, parsing and refusals all derive from
+ * it: a row `roundPeriod` is `ZIPNET_ROUND_PERIOD` and `--round-period`, and a secret row
+ * `ZIPNET_X` also `ZIPNET_X_FILE` and `--x-file`, but never `--x`.
+ */
+import { LIMITS, MAX_SERVERS } from "../protocol/parameters.ts";
+import type { Role } from "../universe/network.ts";
+import {
+  choice,
+  duration,
+  fingerprint,
+  flag,
+  instanceName,
+  integer,
+  type Kind,
+  multiaddrs,
+  seed,
+  text,
+  universeName,
+} from "./kinds.ts";
+import { LEVELS, LOG_FORMATS } from "./log.ts";
+
+/** One option. Texts that differ by role are given by role. */
+export interface Row<T> {
+  readonly roles: readonly Role[];
+  readonly kind: Kind<T>;
+  /** Written as a user would write it. */
+  readonly default?: string | Partial<Record<Role, string>>;
+  /** Told in place of a default where there is none. */
+  readonly absent?: string;
+  /** Refused when it is not given. */
+  readonly required?: true;
+  readonly meaning: string | Partial<Record<Role, string>>;
+}
+
+/** All roles. */
+export const ROLES: readonly Role[] = ["server", "aggregator", "client", "reader"];
+const SERVER: readonly Role[] = ["server"];
+
+function row<T>(row: Row<T>): Row<T> {
+  return row;
+}
+
+/** A number of the instance's parameters, within the protocol's bounds. */
+function limit(name: keyof typeof LIMITS, meaning: string): Row<number> {
+  return { roles: SERVER, kind: integer(...LIMITS[name]), absent: "by preset", meaning };
+}
+
+function deadline(meaning: string): Row<number> {
+  return { roles: SERVER, kind: duration, absent: "by preset", meaning };
+}
+
+/** The table, in the order of `--help`. */
+export const OPTIONS = {
+  instance: row({
+    roles: ROLES,
+    kind: instanceName,
+    required: true,
+    meaning: "instance name, e.g. acme.mainnet",
+  }),
+  universe: row({
+    roles: ROLES,
+    kind: universeName,
+    default: "mosaik.universe",
+    meaning: "only for an isolated federation",
+  }),
+  bootstrap: row({
+    roles: ROLES,
+    kind: multiaddrs,
+    absent: "none",
+    meaning: "multiaddrs of any peers of the universe",
+  }),
+  connectTimeout: row({
+    roles: ROLES,
+    kind: duration,
+    default: "30s",
+    meaning: {
+      server: "how often it says that it waits for its committee; a server waits without end",
+      aggregator: "after it a role that has not met its instance ends with exit code 3",
+      client: "after it a role that has not met its instance ends with exit code 3",
+      reader: "after it a role that has not met its instance ends with exit code 3",
+    },
+  }),
+  listen: row({
+    roles: ROLES,
+    kind: multiaddrs,
+    default: { server: "/ip4/0.0.0.0/tcp/4400", aggregator: "/ip4/0.0.0.0/tcp/4400" },
+    absent: "none",
+    meaning: "multiaddrs to listen on; port 0 takes any free one",
+  }),
+  announce: row({
+    roles: ROLES,
+    kind: multiaddrs,
+    absent: "as listened",
+    meaning: "multiaddrs to advertise",
+  }),
+  secret: row({
+    roles: ROLES,
+    kind: seed,
+    absent: "random",
+    meaning: {
+      server: "seed of the node's identity: 64 hex digits, or any text (hashed with BLAKE3); " +
+        "required outside preset dev",
+      aggregator: "seed of the node's identity: 64 hex digits, or any text (hashed with BLAKE3); " +
+        "required outside preset dev",
+      client: "seed of the node's identity: 64 hex digits, or any text (hashed with BLAKE3)",
+      reader: "seed of the node's identity: 64 hex digits, or any text (hashed with BLAKE3)",
+    },
+  }),
+  committee: row({
+    roles: ["aggregator", "client", "reader"],
+    kind: fingerprint,
+    absent: "none",
+    meaning: "committee fingerprint to pin; without it the first committee that answers is trusted",
+  }),
+  committeeSize: row({
+    roles: SERVER,
+    kind: integer(1, MAX_SERVERS),
+    default: "3",
+    meaning: "members at genesis; odd, at least 3; 2 needs --allow-two",
+  }),
+  allowTwo: row({
+    roles: SERVER,
+    kind: flag,
+    default: "false",
+    meaning: "permits a committee of two: it stops when either member does",
+  }),
+  preset: row({
+    roles: ["server", "aggregator"],
+    kind: choice("interactive", "archival", "dev"),
+    default: "interactive",
+    meaning: {
+      server: "parameters of the instance, which single ones below override; part of the manifest",
+      aggregator: "only tells dev, where an identity may be random, from the others",
+    },
+  }),
+  roundPeriod: deadline("time from round to round"),
+  foldDeadline: deadline("after it the aggregate is closed; below the round deadline"),
+  roundDeadline: deadline("after it a round that is not final is void"),
+  minParticipants: row({
+    roles: ["server", "client"],
+    kind: integer(...LIMITS.minParticipants),
+    default: "3",
+    meaning: {
+      server: "no round opens, and none is released, below it",
+      client: "it stays silent in a round below it",
+    },
+  }),
+  maxClients: limit("maxClients", "clients of one roster"),
+  maxTalkers: limit("maxTalkers", "messages of one round"),
+  maxMessageBytes: limit("maxMessageBytes", "longest message"),
+  maxVectorBytes: limit("maxVectorBytes", "all slots of one round together"),
+  data: row({
+    roles: ["server", "reader"],
+    kind: text("FOLDER", "a folder"),
+    default: "./data",
+    meaning: "durable state; another folder needs its own --allow-read and --allow-write",
+  }),
+  ephemeral: row({
+    roles: SERVER,
+    kind: flag,
+    default: "false",
+    meaning: "keeps no state: nothing can be opened twice, but without a durable head all other " +
+      "servers together could make it fork the log",
+  }),
+  admission: row({
+    roles: SERVER,
+    kind: choice("open", "list"),
+    absent: "open in preset dev, else required",
+    meaning: "who may be a client: anyone, or the keys in --clients",
+  }),
+  clients: row({
+    roles: SERVER,
+    kind: text("FILE", "a file"),
+    absent: "none",
+    meaning: "with --admission=list: Ed25519 public keys, one in hex a line; # starts a comment",
+  }),
+  cadence: row({
+    roles: ["client"],
+    kind: integer(1, 1_000_000),
+    default: "1",
+    meaning: "talk every Nth round",
+  }),
+  message: row({
+    roles: ["client"],
+    kind: text("TEXT", "a text that is not empty"),
+    absent: "none",
+    meaning: "a fixed payload for trials",
+  }),
+  stdin: row({
+    roles: ["client"],
+    kind: flag,
+    default: "false",
+    meaning: "sends each line of standard input as a message",
+  }),
+  json: row({
+    roles: ["client", "reader"],
+    kind: flag,
+    default: "false",
+    meaning: "one JSON object a line on standard output, and for a client on standard input",
+  }),
+  log: row({
+    roles: ROLES,
+    kind: choice(...LEVELS),
+    default: "info",
+    meaning: "least level that is logged, to standard error",
+  }),
+  logFormat: row({
+    roles: ROLES,
+    kind: choice(...LOG_FORMATS),
+    absent: "text on a terminal, else json",
+    meaning: "how log lines look",
+  }),
+  stopWithStdin: row({
+    roles: ROLES,
+    kind: flag,
+    default: "false",
+    meaning: "stops when standard input ends; not for services, whose input ends at once",
+  }),
+} as const;
+
+/** Name of a row. */
+export type OptionName = keyof typeof OPTIONS;
+
+/** Parsed values by row, as far as they were given or have a default. */
+export type Values = {
+  [Name in OptionName]?: (typeof OPTIONS)[Name] extends Row<infer T> ? T : never;
+};
+
+/** Names of all rows, in order. */
+export const OPTION_NAMES = Object.keys(OPTIONS) as OptionName[];
+
+/** `roundPeriod` → `ZIPNET_ROUND_PERIOD`. */
+export function variableOf(name: OptionName): string {
+  return `ZIPNET_${name.replaceAll(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** `roundPeriod` → `round-period`, without the dashes in front. */
+export function flagOf(name: OptionName): string {
+  return name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** The row's default for the role, as it would be written. */
+export function defaultOf(name: OptionName, role: Role): string | undefined {
+  const value: Row<unknown>["default"] = OPTIONS[name].default;
+  return typeof value === "string" ? value : value?.[role];
+}
+
+/** Variables that hold a secret itself: to be deleted once read. */
+export const SECRET_VARIABLES: readonly string[] = OPTION_NAMES
+  .filter((name) => OPTIONS[name].kind.secret).map(variableOf);
