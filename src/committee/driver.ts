@@ -1,0 +1,96 @@
+/**
+ * What the leader does beyond being a server: it opens rounds at their period, and gives up those
+ * that cannot finish, with the reason. It holds no power: everything it asks for is judged by the
+ * release rules of every server.
+ */
+import type { Head } from "../protocol/chain.ts";
+import type { HeaderHash } from "../protocol/bytes.ts";
+import { equal, hex } from "../protocol/bytes.ts";
+import type { HeaderFields } from "../protocol/header.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import type { CommitteeState, Live } from "./state.ts";
+
+/** What the leader wants next, if anything. */
+export type Intent =
+  | { readonly open: HeaderFields }
+  | { readonly abandon: HeaderHash; readonly reason: string }
+  | { readonly waiting: string };
+
+/** Void rounds in a row after which the period is no longer doubled. */
+const MAX_BACK_OFF = 4;
+
+/** Decides, from the state and the time alone, what the leader proposes. */
+export class Driver {
+  #started = 0;
+  #next = 0;
+  #voids = 0;
+  #current: HeaderHash | undefined;
+
+  constructor(readonly manifest: Manifest) {}
+
+  /** A round ended; a void one makes the next wait longer, up to 16 periods. */
+  ended(finalized: boolean): void {
+    this.#voids = finalized ? 0 : Math.min(this.#voids + 1, MAX_BACK_OFF);
+    const { roundPeriod } = this.manifest.parameters;
+    this.#next = this.#started + roundPeriod * 2 ** Math.max(0, this.#voids - 1);
+    this.#current = undefined;
+  }
+
+  /** What to propose at `now`, or undefined for nothing yet. */
+  next(
+    now: number,
+    state: CommitteeState,
+    head: Head,
+    present: ReadonlySet<number>,
+  ): Intent | undefined {
+    const { live } = state;
+    if (live !== undefined) {
+      if (this.#current === undefined || !equal(this.#current, live.header)) {
+        this.#current = live.header;
+        this.#started = now;
+      }
+      const reason = this.#giveUp(now, live, state);
+      return reason === undefined ? undefined : { abandon: live.header, reason };
+    }
+    const all = this.manifest.servers.map((_, i) => i);
+    const away = all.filter((i) => !present.has(i) || state.bundles[i] === undefined);
+    if (away.length > 0) return { waiting: `server ${away.join(", ")} is away` };
+    if (!equal(state.head.record, head.hash)) {
+      return { waiting: "the last record is not certified yet" };
+    }
+    const { minParticipants } = this.manifest.parameters;
+    const clients = state.registry.size;
+    if (clients < minParticipants) {
+      return { waiting: `${clients} clients of at least ${minParticipants}` };
+    }
+    if (now < this.#next) return undefined;
+    const carry = state.carry && head.header !== undefined;
+    return {
+      open: {
+        round: Math.max(state.round, head.round) + 1,
+        time: now,
+        previous: head.hash,
+        carry,
+        messageBytes: carry ? head.layout.bytes : 0,
+        rosterSize: state.registry.roster.size,
+        rosterRoot: state.registry.roster.root,
+        bundles: state.bundles.map((bundle) => bundle!),
+      },
+    };
+  }
+
+  #giveUp(now: number, live: Live, state: CommitteeState): string | undefined {
+    if (!live.partials.includes(undefined)) {
+      return state.voids.has(hex(live.header)) ? "a share is lost with its key" : undefined;
+    }
+    const [declined] = live.declined;
+    if (declined) return `server ${declined[0]} declined: ${declined[1]}`;
+    if (now - this.#started < this.manifest.parameters.roundDeadline) return undefined;
+    const missing = (list: readonly unknown[]) =>
+      list.flatMap((signed, i) => signed === undefined ? [i] : []).join(", ");
+    if (live.opens.includes(undefined)) return `no OPEN of server ${missing(live.opens)}`;
+    if (live.digest === undefined) return "no aggregate";
+    if (live.prepares.includes(undefined)) return `no PREPARE of server ${missing(live.prepares)}`;
+    return `no PARTIAL of server ${missing(live.partials)}`;
+  }
+}

@@ -1,0 +1,325 @@
+/**
+ * The replicated state: what the order of commands makes, the same on every server. It knows who
+ * stands in the roster, the live round's statements, and the head that all have signed.
+ *
+ * Every signature is checked before a command changes anything, so a command can be late, doubled
+ * or malicious and the state stays true. A snapshot is a list of commands that make the state anew.
+ */
+import { type Bundle, checkBundle } from "../protocol/bundle.ts";
+import { equal, type HeaderHash, hex, Reader, type RecordHash, Writer } from "../protocol/bytes.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import { serverIndex } from "../protocol/manifest.ts";
+import { conviction, type Signed, verifyStatement } from "../protocol/statements.ts";
+import { type Command, decodeCommand, encodeCommand } from "./commands.ts";
+import { Registry } from "./registry.ts";
+
+/** The round in progress. Arrays are by place in the manifest. */
+export interface Live {
+  readonly round: number;
+  readonly header: HeaderHash;
+  readonly opens: (Signed | undefined)[];
+  /** `D` of the aggregate that came first. */
+  digest?: Uint8Array;
+  readonly prepares: (Signed | undefined)[];
+  readonly partials: (Signed | undefined)[];
+  /** Who declined to sign, and why. */
+  readonly declined: Map<number, string>;
+}
+
+/** A record that servers are signing, or have all signed. */
+export interface Finals {
+  readonly round: number;
+  readonly record: RecordHash;
+  readonly signatures: (Signed | undefined)[];
+}
+
+/** What applying a command meant, beyond the state itself. */
+export interface StateEvents {
+  /** The live round was given up. */
+  voided?(live: Live, reason: string): void;
+  /** All servers signed FINAL for a record: it is the head now. */
+  finalized?(finals: Finals): void;
+  /** Two statements that convict their server. */
+  equivocation?(why: string, a: Signed, b: Signed): void;
+}
+
+/** Most headers on one head whose VOIDs are kept as evidence. */
+const MAX_VOIDED = 64;
+/** Most changes of the roster that wait for the end of a round, per client that may stand in it. */
+const MAX_WAITING_PER_CLIENT = 2;
+/** Most commands in a snapshot. */
+const MAX_SNAPSHOT = 300_000;
+
+/** The state of one committee; see the module comment. */
+export class CommitteeState {
+  bundles: (Bundle | undefined)[];
+  registry: Registry;
+  live: Live | undefined;
+  /** The record that is being signed, or the head once all have. */
+  finals: Finals | undefined;
+  head: { readonly round: number; readonly record: RecordHash };
+  /** VOIDs by header, for those who released under it. */
+  readonly voids = new Map<string, Signed[]>();
+  /** Headers on this head for which somebody signed PARTIAL, by hex. */
+  readonly released = new Map<
+    string,
+    { readonly header: HeaderHash; readonly partials: (Signed | undefined)[] }
+  >();
+  /** Whether the head's grants may still be carried, as far as the order knows. */
+  carry = true;
+  /** Highest round ever proposed. */
+  round = 0;
+  /** Changes of the roster that came during the live round; they take effect at its end. */
+  waiting: Uint8Array[] = [];
+
+  constructor(readonly manifest: Manifest, readonly events: StateEvents = {}) {
+    this.bundles = manifest.servers.map(() => undefined);
+    this.registry = new Registry(manifest.parameters.maxClients);
+    this.head = { round: 0, record: manifest.root };
+  }
+
+  /** Applies one encoded command; false if it was void, with no change. */
+  apply(bytes: Uint8Array, restoring = false): boolean {
+    const command = decodeCommand(bytes, this.manifest);
+    if (this.live && ["register", "leave", "expire"].includes(command.kind)) {
+      return this.#wait(bytes);
+    }
+    switch (command.kind) {
+      case "bundle":
+        return this.#bundle(command.server, command.bundle);
+      case "register":
+        return this.registry.register(command.registration);
+      case "leave":
+        return this.registry.leave(command.registration);
+      case "expire":
+        return this.registry.expire(command.index, command.client);
+      case "propose":
+        return this.#propose(command.round, command.header);
+      case "aggregate":
+        return this.#aggregate(command.header, command.digest);
+      case "statement":
+        return this.#statement(command.round, command.signed);
+      case "decline":
+        if (!this.#isLive(command.header)) return false;
+        this.live!.declined.set(command.server, command.reason);
+        if (command.reason === "open-carry") this.carry = false;
+        return true;
+      case "abandon":
+        return this.#abandon(command.header, command.reason);
+      case "places":
+        if (restoring) this.round = command.round;
+        return restoring && this.registry.places(command.size, command.freeing);
+      case "seat":
+        return restoring && this.registry.seat(command.index, command.registration);
+      case "gone":
+        return restoring && this.registry.gone(command.client, command.session);
+      case "uncarried":
+        if (restoring && equal(command.record, this.head.record)) this.carry = false;
+        return restoring;
+    }
+  }
+
+  /** The state as a list of commands: u32 count ‖ (u32 length ‖ command) each. */
+  snapshot(): Uint8Array {
+    const commands: Command[] = [];
+    const statement = (signed: Signed | undefined, round = 0) => {
+      if (signed) commands.push({ kind: "statement", round, signed });
+    };
+    commands.push({
+      kind: "places",
+      round: this.round,
+      size: this.registry.roster.size,
+      freeing: this.registry.freeing,
+    });
+    commands.push(...this.registry.commands());
+    this.bundles.forEach((bundle, server) =>
+      bundle && commands.push({ kind: "bundle", server, bundle })
+    );
+    this.finals?.signatures.forEach((signed) => statement(signed, this.finals!.round));
+    if (!this.carry) commands.push({ kind: "uncarried", record: this.head.record });
+    for (const { header, partials } of this.released.values()) {
+      if (!this.#isLive(header)) partials.forEach((signed) => statement(signed));
+    }
+    for (const voids of this.voids.values()) voids.forEach((signed) => statement(signed));
+    if (this.live) {
+      const { round, header, digest, declined } = this.live;
+      commands.push({ kind: "propose", round, header });
+      this.live.opens.forEach((signed) => statement(signed));
+      if (digest) commands.push({ kind: "aggregate", header, digest });
+      this.live.prepares.forEach((signed) => statement(signed));
+      this.live.partials.forEach((signed) => statement(signed));
+      for (const [server, reason] of declined) {
+        commands.push({ kind: "decline", server, header, reason });
+      }
+    }
+    const out = new Writer().u32(commands.length);
+    for (const command of commands) out.vector(encodeCommand(command));
+    return out.end();
+  }
+
+  /** The state that a snapshot makes; throws a `ProtocolError` for one that is malformed. */
+  static restore(bytes: Uint8Array, manifest: Manifest, events: StateEvents): CommitteeState {
+    const state = new CommitteeState(manifest, {});
+    const reader = new Reader(bytes, "snapshot");
+    const count = reader.u32();
+    if (count > MAX_SNAPSHOT) reader.fail("range", `${count} commands`);
+    for (let i = 0; i < count; i++) state.apply(reader.bounded(1, bytes.length, "command"), true);
+    reader.end();
+    return Object.assign(new CommitteeState(manifest, events), {
+      bundles: state.bundles,
+      registry: state.registry,
+      live: state.live,
+      finals: state.finals,
+      head: state.head,
+      voids: state.voids,
+      released: state.released,
+      carry: state.carry,
+      round: state.round,
+      waiting: state.waiting,
+    });
+  }
+
+  #isLive(header: HeaderHash): boolean {
+    return this.live !== undefined && equal(this.live.header, header);
+  }
+
+  #wait(command: Uint8Array): boolean {
+    if (this.waiting.length >= MAX_WAITING_PER_CLIENT * this.manifest.parameters.maxClients) {
+      return false;
+    }
+    this.waiting.push(command);
+    return true;
+  }
+
+  /** The round is over, one way or the other: the roster may change again. */
+  #close(): void {
+    this.live = undefined;
+    for (const command of this.waiting.splice(0)) this.apply(command);
+  }
+
+  #bundle(server: number, bundle: Bundle): boolean {
+    const before = this.bundles[server];
+    if (before && equal(before.bytes, bundle.bytes)) return false;
+    checkBundle(this.manifest, server, bundle);
+    if (before && equal(before.nonce, bundle.nonce) && bundle.keyEpoch <= before.keyEpoch) {
+      return false;
+    }
+    // A new boot has not signed this head: its grants cannot be carried over.
+    if (before && !equal(before.nonce, bundle.nonce)) this.carry = false;
+    this.bundles[server] = bundle;
+    return true;
+  }
+
+  #propose(round: number, header: HeaderHash): boolean {
+    if (this.live || round <= this.head.round) return false;
+    const nobody = () => this.manifest.servers.map(() => undefined);
+    const partials = this.released.get(hex(header))?.partials ?? nobody();
+    this.live = {
+      round,
+      header,
+      opens: nobody(),
+      prepares: nobody(),
+      partials,
+      declined: new Map(),
+    };
+    this.round = Math.max(this.round, round);
+    this.registry.headed();
+    return true;
+  }
+
+  #aggregate(header: HeaderHash, digest: Uint8Array): boolean {
+    if (!this.#isLive(header) || this.live!.digest || this.live!.opens.includes(undefined)) {
+      return false;
+    }
+    this.live!.digest = digest;
+    return true;
+  }
+
+  #statement(round: number, signed: Signed): boolean {
+    const server = serverIndex(this.manifest, signed.server);
+    if (server < 0 || !verifyStatement(signed)) return false;
+    const { statement } = signed;
+    switch (statement.kind) {
+      case "open":
+        return this.#isLive(statement.header) && this.#keep(this.live!.opens, server, signed);
+      case "prepare":
+        return this.#isLive(statement.header) && this.#keep(this.live!.prepares, server, signed);
+      case "partial":
+        return this.#partial(statement.header, server, signed);
+      case "void":
+        return this.#void(statement.header, signed);
+      case "final":
+        return this.#final(round, statement.record, server, signed);
+    }
+  }
+
+  #keep(list: (Signed | undefined)[], server: number, signed: Signed): boolean {
+    const before = list[server];
+    if (before === undefined) {
+      list[server] = signed;
+      return true;
+    }
+    const why = conviction(before, signed);
+    if (why) this.events.equivocation?.(why, before, signed);
+    return false;
+  }
+
+  #partial(header: HeaderHash, server: number, signed: Signed): boolean {
+    let entry = this.released.get(hex(header));
+    if (!entry) {
+      if (this.released.size >= MAX_VOIDED) return false;
+      const partials = this.#isLive(header)
+        ? this.live!.partials
+        : this.manifest.servers.map(() => undefined);
+      this.released.set(hex(header), entry = { header, partials });
+    }
+    this.carry = false;
+    return this.#keep(entry.partials, server, signed);
+  }
+
+  #void(header: HeaderHash, signed: Signed): boolean {
+    const list = this.voids.get(hex(header)) ?? [];
+    if (list.some((other) => equal(other.server, signed.server)) || this.voids.size >= MAX_VOIDED) {
+      return false;
+    }
+    this.voids.set(hex(header), [...list, signed]);
+    return true;
+  }
+
+  #final(round: number, record: RecordHash, server: number, signed: Signed): boolean {
+    if (
+      round < this.head.round || (round === this.head.round && !equal(record, this.head.record))
+    ) return false;
+    if (!this.finals || (round > this.finals.round)) {
+      this.finals = { round, record, signatures: this.manifest.servers.map(() => undefined) };
+    }
+    if (!equal(this.finals.record, record)) {
+      const before = this.finals.signatures[server];
+      if (before && this.finals.round === round) {
+        const context = { record: () => ({ round }) };
+        const why = conviction(before, signed, context);
+        if (why) this.events.equivocation?.(why, before, signed);
+      }
+      return false;
+    }
+    if (!this.#keep(this.finals.signatures, server, signed)) return false;
+    if (this.finals.signatures.includes(undefined)) return true;
+    this.head = { round, record };
+    this.carry = true;
+    this.voids.clear();
+    this.released.clear();
+    this.#close();
+    this.events.finalized?.(this.finals);
+    return true;
+  }
+
+  #abandon(header: HeaderHash, reason: string): boolean {
+    if (!this.#isLive(header)) return false;
+    const live = this.live!;
+    // What all have released can still become a record, unless somebody's key for it is gone.
+    if (!live.partials.includes(undefined) && !this.voids.has(hex(header))) return false;
+    this.#close();
+    this.events.voided?.(live, reason);
+    return true;
+  }
+}
