@@ -1,0 +1,14 @@
+/** The aggregator's process. */
+import { Aggregator } from "./roles/aggregator.ts";
+import { runRole } from "./roles/process.ts";
+
+await runRole(
+  "aggregator",
+  Deno.args,
+  async ({ environment, network, signer, up, meet, onStop }) => {
+    const aggregator = new Aggregator({ network, environment, signer });
+    onStop(() => aggregator.stop());
+    await up();
+    aggregator.start(await meet());
+  },
+);

@@ -1,0 +1,319 @@
+/**
+ * zipnet: an anonymous broadcast channel. Many publish to one shared log; nobody can tell who wrote
+ * what while one committee server is honest.
+ *
+ * Importing this module has no effect and needs no permission; the network is loaded when it is
+ * first used. The examples run on a simulated instance, over virtual time; on a real one, leave out
+ * `simulate`, `settle` and `binding`, and name a `bootstrap` peer.
+ *
+ * @example Publish and read
+ * ```ts
+ * import { simulate, Zipnet } from "zipnet";
+ *
+ * const world = await simulate({ seed: 1, clients: 3 });
+ * const zipnet = Zipnet.bind("mosaik.universe", "simulated", world.binding("me"));
+ * const submitter = await world.settle(zipnet.submitter());
+ * const reader = await world.settle(zipnet.reader());
+ *
+ * const { outcome } = submitter.send(new TextEncoder().encode("hello"));
+ * const landed = await world.settle(outcome);
+ * const { value } = await world.settle(reader[Symbol.asyncIterator]().next());
+ * if (landed.kind !== "landed" || new TextDecoder().decode(value.payload) !== "hello") throw landed;
+ * await world.settle(zipnet.close());
+ * ```
+ *
+ * @module
+ */
+import { systemClock, systemRandom } from "./ops/system.ts";
+import type { Message } from "./protocol/chain.ts";
+import { equal, type Fingerprint, unhex } from "./protocol/bytes.ts";
+import { signer } from "./protocol/keys.ts";
+import { DEFAULT_UNIVERSE, instanceId, nodeSeed, universeId } from "./protocol/names.ts";
+import { Client } from "./roles/client.ts";
+import { meetCommittee } from "./roles/committee.ts";
+import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
+import type { SendOptions, Submission } from "./roles/outbox.ts";
+import { ReaderRole, type Seen } from "./roles/reader.ts";
+import type { SimulatedInstance, SimulationOptions } from "./roles/simulated.ts";
+import type { Environment } from "./universe/environment.ts";
+import type { Network, Role } from "./universe/network.ts";
+
+export {
+  Attestation,
+  ConnectTimeout,
+  Protocol,
+  Refused,
+  Shutdown,
+  WrongUniverse,
+  ZipnetError,
+} from "./roles/errors.ts";
+export type { ZipnetErrorName } from "./roles/errors.ts";
+export type { Outcome, Progress, SendOptions, Submission } from "./roles/outbox.ts";
+export type { Message } from "./protocol/chain.ts";
+export type { Seen } from "./roles/reader.ts";
+export type { SimulatedInstance, SimulationOptions } from "./roles/simulated.ts";
+export type { Clock, Environment, Fields, Level, Observe, Random } from "./universe/environment.ts";
+export type { Network, Peer, Role } from "./universe/network.ts";
+
+/** How to reach an instance, and as whom. */
+export interface BindOptions {
+  /** Multiaddrs of any peers of the universe. */
+  readonly bootstrap?: readonly string[];
+  /** Seed of the identity that publishes: 64 hex digits, or any text. Default: a new one. */
+  readonly secret?: string;
+  /** Committee fingerprint to accept, 64 hex digits. Without it the first that answers is trusted. */
+  readonly committee?: string;
+  /** Milliseconds until `ConnectTimeout`. Default 30,000. */
+  readonly connectTimeout?: number;
+  /** Own minimum of participants; below it nothing is sent. Default 3. */
+  readonly minParticipants?: number;
+  /** Time, randomness and where observations go. Default: the system's, and nowhere. */
+  readonly environment?: Environment;
+  /** Another network than libp2p, for instance a simulated one. */
+  readonly network?: (role: Role, secret: Uint8Array) => Network;
+}
+
+/** Publishes messages. Being open, it sends cover in every round, whether it has something to say or not. */
+export interface Submitter {
+  /**
+   * Sends `message`, 1 byte to the instance's `maxMessageBytes`; the bytes are copied. Throws
+   * `Protocol` for an empty or oversized one, `Shutdown` after `close`.
+   */
+  send(message: Uint8Array, options?: SendOptions): Submission;
+  /** Leaves the roster. What has not landed expires. */
+  close(): Promise<void>;
+}
+
+/** Messages in the order of the log, each once, from verified records. */
+export interface Reader extends AsyncIterable<Message> {
+  /** The verified records themselves, in order. */
+  records(): AsyncIterable<Seen>;
+  /** Ends every iteration. */
+  close(): Promise<void>;
+}
+
+/** Records that may wait for a slow iteration; past it the iteration ends with `Shutdown`. */
+export const MAX_WAITING_RECORDS = 1_024;
+
+const NOTHING = () => {};
+
+/** One instance, as a program uses it. */
+export class Zipnet {
+  readonly #open = new Set<{ close(): Promise<void> }>();
+  readonly #environment: Environment;
+  readonly #universe: Uint8Array;
+  readonly #instance: Uint8Array;
+  #closed = false;
+
+  private constructor(
+    readonly universe: string,
+    readonly instance: string,
+    readonly options: BindOptions,
+  ) {
+    this.#environment = options.environment ??
+      { clock: systemClock, random: systemRandom, observe: NOTHING };
+    this.#universe = universeId(universe);
+    this.#instance = instanceId(this.#universe, instance);
+  }
+
+  /**
+   * Names an instance of a universe; nothing is dialed yet. Throws `WrongUniverse` or `Protocol`
+   * for a name that cannot be one.
+   *
+   * @example
+   * ```ts
+   * import { Zipnet } from "zipnet";
+   * const zipnet = Zipnet.bind("mosaik.universe", "acme.mainnet", {
+   *   bootstrap: ["/ip4/192.0.2.7/tcp/4400/p2p/12D3KooWD3eckifWpRn9wQpMG9R9hX3sD158z7EqHWmweQAJU5SA"],
+   * });
+   * await zipnet.close();
+   * ```
+   */
+  static bind(universe: string | undefined, instance: string, options: BindOptions = {}): Zipnet {
+    const name = universe ?? DEFAULT_UNIVERSE;
+    try {
+      universeId(name);
+    } catch (error) {
+      throw new WrongUniverse((error as Error).message);
+    }
+    try {
+      return new Zipnet(name, instance, options);
+    } catch (error) {
+      throw new Protocol((error as Error).message);
+    }
+  }
+
+  /** Takes part as a client, once the committee was met. Rejects with `ConnectTimeout` or `Refused`. */
+  async submitter(): Promise<Submitter> {
+    const secret = this.options.secret === undefined
+      ? this.#environment.random(32)
+      : nodeSeed(this.options.secret);
+    const { network, manifest } = await this.#join("client", secret);
+    let gone: Refused | Shutdown | undefined;
+    const client = new Client({
+      network,
+      environment: this.#environment,
+      manifest,
+      signer: signer(secret),
+      minParticipants: this.options.minParticipants ?? 3,
+      refused: (error) => {
+        gone = error;
+        client.stop("refused");
+      },
+    });
+    return this.#keep({
+      send(message, options) {
+        if (gone) throw gone;
+        try {
+          return client.outbox.send(message, options);
+        } catch (error) {
+          throw new Protocol((error as Error).message);
+        }
+      },
+      close: async () => {
+        if (!gone) client.stop("shutdown");
+        gone ??= new Shutdown("the submitter is closed");
+        await network.stop();
+      },
+    });
+  }
+
+  /** Reads from the earliest record that is still held. Rejects with `ConnectTimeout` or `Refused`. */
+  async reader(): Promise<Reader> {
+    const { network, manifest } = await this.#join("reader", this.#environment.random(32));
+    const queues = new Set<Queue<Seen>>();
+    const seen: Seen[] = [];
+    let end: { readonly error?: Error } | undefined;
+    const role = new ReaderRole({
+      network,
+      environment: this.#environment,
+      manifest,
+      from: 0,
+      record: (record) => {
+        if (queues.size === 0) seen.push(record);
+        if (seen.length > MAX_WAITING_RECORDS) seen.shift();
+        for (const queue of queues) queue.push(record);
+      },
+      stopped: (error) => {
+        end = { error };
+        for (const queue of queues) queue.end(error);
+      },
+    });
+    const records = (): AsyncGenerator<Seen> => {
+      const queue = new Queue<Seen>(MAX_WAITING_RECORDS);
+      for (const record of seen.splice(0)) queue.push(record);
+      if (end) queue.end(end.error);
+      queues.add(queue);
+      return queue.drain(() => queues.delete(queue));
+    };
+    return this.#keep({
+      records,
+      async *[Symbol.asyncIterator]() {
+        for await (const { messages } of records()) yield* messages;
+      },
+      close: async () => {
+        end ??= {};
+        role.stop();
+        for (const queue of queues) queue.end();
+        await network.stop();
+      },
+    });
+  }
+
+  /** Closes every submitter and reader. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    await Promise.all([...this.#open].map((each) => each.close()));
+    this.#open.clear();
+  }
+
+  async #join(role: Role, secret: Uint8Array) {
+    if (this.#closed) throw new Shutdown("this binding is closed");
+    const { bootstrap, committee, connectTimeout, network: make } = this.options;
+    const network = make?.(role, secret) ?? (await import("./universe/libp2p.ts")).libp2pNetwork({
+      environment: this.#environment,
+      secret,
+      universe: this.#universe,
+      instance: this.#instance,
+      role,
+      listen: [],
+      bootstrap: [...bootstrap ?? []],
+    });
+    try {
+      await network.start();
+      const { manifest } = await meetCommittee({
+        network,
+        environment: this.#environment,
+        instance: { id: this.#instance, name: this.instance },
+        universe: this.universe,
+        pin: committee === undefined ? undefined : unhex(committee, 32) as Fingerprint,
+        timeout: connectTimeout ?? 30_000,
+      });
+      if (!equal(manifest.instance, this.#instance)) {
+        throw new Refused("a committee of another instance");
+      }
+      return { network, manifest };
+    } catch (error) {
+      await network.stop();
+      throw error;
+    }
+  }
+
+  #keep<T extends { close(): Promise<void> }>(closable: T): T {
+    this.#open.add(closable);
+    return closable;
+  }
+}
+
+/**
+ * Starts a whole instance in this process, on a simulated network over virtual time: three servers,
+ * an aggregator, and as many clients as asked for. The same seed gives the same run.
+ *
+ * @example
+ * ```ts
+ * import { simulate } from "zipnet";
+ * const world = await simulate({ seed: 7, clients: 4 });
+ * if (!await world.run(() => world.rounds >= 3, 60_000)) throw new Error("no rounds");
+ * ```
+ */
+export async function simulate(options: SimulationOptions): Promise<SimulatedInstance> {
+  const { SimulatedInstance } = await import("./roles/simulated.ts");
+  const instance = new SimulatedInstance(options);
+  await instance.start();
+  return instance;
+}
+
+/** What waits for one iteration, bounded. */
+class Queue<T> {
+  readonly #items: T[] = [];
+  #end: { readonly error?: Error } | undefined;
+  #wake = NOTHING;
+
+  constructor(readonly bound: number) {}
+
+  push(item: T): void {
+    if (this.#end) return;
+    if (this.#items.length >= this.bound) {
+      this.end(new Shutdown(`the reader fell ${this.bound} records behind`));
+    } else this.#items.push(item);
+    this.#wake();
+  }
+
+  end(error?: Error): void {
+    this.#end ??= { error };
+    this.#wake();
+  }
+
+  async *drain(done: () => void): AsyncGenerator<T> {
+    try {
+      for (;;) {
+        while (this.#items.length > 0) yield this.#items.shift()!;
+        if (this.#end?.error) throw this.#end.error;
+        if (this.#end) return;
+        await new Promise<void>((resolve) => this.#wake = resolve);
+      }
+    } finally {
+      done();
+    }
+  }
+}

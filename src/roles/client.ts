@@ -1,0 +1,321 @@
+/**
+ * The event loop of a client: it registers, checks every header before it sends under it, sends
+ * cover or a message in every round, and learns what became of its messages.
+ */
+import { participates } from "../protocol/aggregate.ts";
+import { type Bundle } from "../protocol/bundle.ts";
+import { equal, hex, Writer } from "../protocol/bytes.ts";
+import type { Head, Verified } from "../protocol/chain.ts";
+import {
+  checkReceipt,
+  createEnvelope,
+  type Envelope,
+  joinVectors,
+  splitVectors,
+} from "../protocol/envelope.ts";
+import { checkBundles, type Header } from "../protocol/header.ts";
+import { type Agreement, agreement, pairKey, type Signer } from "../protocol/keys.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import { checkExtends, type OpenedHeader } from "../protocol/opened.ts";
+import { applyPads, padCipher } from "../protocol/pad.ts";
+import { createRegistration } from "../protocol/registration.ts";
+import { type RosterProof, verifyProof } from "../protocol/roster.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network, Peer, Stream } from "../universe/network.ts";
+import { holders } from "./committee.ts";
+import { Refused } from "./errors.ts";
+import { NEWEST } from "./feed.ts";
+import { Follower } from "./follower.ts";
+import { Link } from "./link.ts";
+import { Outbox } from "./outbox.ts";
+import { CLIENT_REGISTRY, instanceStreams } from "./streams.ts";
+
+/** A session's keys are replaced after this long. */
+const SESSION_MS = 86_400_000;
+
+/** Headers that a registration may stay out of before it is sent again. */
+const PATIENCE_HEADERS = 4;
+
+/** Registers again if no answer came and no header showed us for so long. */
+const REGISTER_AGAIN_MS = 5_000;
+
+/** What a client is made of. */
+export interface ClientOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly manifest: Manifest;
+  readonly signer: Signer;
+  /** The client's own minimum of participants. */
+  readonly minParticipants: number;
+  /** It takes part: an envelope of its own was accepted for the first time. */
+  readonly ready?: () => void;
+  /** A record was verified: another round went by. */
+  readonly round?: () => void;
+  /** The committee does not admit it. */
+  readonly refused?: (error: Refused) => void;
+}
+
+interface Session {
+  readonly time: number;
+  readonly agreement: Agreement;
+  /** Pair keys with the servers, and the bundles they were made with. */
+  readonly pairs: Map<number, { readonly bundle: Bundle; readonly key: Uint8Array }>;
+}
+
+/** A running client. */
+export class Client {
+  readonly outbox: Outbox;
+  readonly #follower: Follower;
+  readonly #submit: Link;
+  readonly #registry: Link;
+  readonly #bundles = new Map<number, Uint8Array>();
+  #session: Session;
+  /** The session that will be, until a header shows it. */
+  #next: Session | undefined;
+  #head: Head;
+  #lastParticipants: number | undefined;
+  #pending: { readonly opened: OpenedHeader; readonly proof: RosterProof | undefined } | undefined;
+  #sent: { readonly round: number; readonly envelope: Envelope } | undefined;
+  #lastRound = 0;
+  #absent = 0;
+  #ready = false;
+  #quiet = "";
+  #cancelRegister = () => {};
+
+  constructor(readonly options: ClientOptions) {
+    const { network, environment, manifest } = options;
+    const { clock } = environment;
+    const streams = instanceStreams(manifest);
+    this.outbox = new Outbox({
+      parameters: manifest.parameters,
+      random: environment.random,
+      now: clock.now,
+    });
+    this.#session = this.#newSession();
+    const candidates = () => holders(network, "aggregator", "server");
+    this.#follower = new Follower({
+      network,
+      environment,
+      manifest,
+      from: NEWEST,
+      candidates: () =>
+        network.peers("aggregator").length > 0 ? network.peers("aggregator") : candidates(),
+      live: true,
+      events: {
+        opened: (opened, proof) => this.#opened(opened, proof),
+        record: (verified) => this.#record(verified),
+        gap: () => this.outbox.reset(),
+        bad: () => true,
+      },
+    });
+    this.#head = this.#follower.chain.head;
+    this.#submit = new Link({
+      network,
+      clock,
+      kind: streams.submit,
+      candidates: () => network.peers("aggregator"),
+      events: (stream) => ({
+        frame: (bytes) => this.#receipt(bytes, stream.peer),
+        closed: () => {},
+      }),
+    });
+    this.#registry = new Link({
+      network,
+      clock,
+      kind: CLIENT_REGISTRY,
+      candidates: () => holders(network, "server"),
+      events: (stream) => {
+        clock.after(0, () => this.#register(stream));
+        return { frame: (bytes) => this.#answer(bytes), closed: () => {} };
+      },
+    });
+  }
+
+  /** Whether an envelope of this client was ever accepted. */
+  get ready(): boolean {
+    return this.#ready;
+  }
+
+  /** Leaves the roster and stops; the network is the caller's to stop. */
+  stop(reason: string): void {
+    const { signer, manifest } = this.options;
+    this.outbox.close(reason);
+    this.#cancelRegister();
+    const { agreement: { key }, time } = this.#session;
+    const leave = createRegistration("leave", signer, {
+      instance: manifest.instance,
+      agreement: key,
+      session: time,
+    });
+    this.#registry.stream?.send(new Writer().u8(1).bytes(leave.bytes).end());
+    this.#follower.close();
+    this.#submit.close();
+    this.#registry.close();
+    destroy(this.#session);
+    if (this.#next) destroy(this.#next);
+  }
+
+  #newSession(): Session {
+    const { clock, random } = this.options.environment;
+    return { time: clock.now(), agreement: agreement(random(32)), pairs: new Map() };
+  }
+
+  #register(stream: Stream | undefined): void {
+    const { signer, manifest, environment: { clock } } = this.options;
+    this.#cancelRegister();
+    this.#absent = 0;
+    const session = this.#next ?? this.#session;
+    const registration = createRegistration("register", signer, {
+      instance: manifest.instance,
+      agreement: session.agreement.key,
+      session: session.time,
+    });
+    stream?.send(new Writer().u8(0).bytes(registration.bytes).end());
+    this.#cancelRegister = clock.after(REGISTER_AGAIN_MS, () => {
+      if (!this.#ready || this.#next) this.#register(this.#registry.stream);
+    });
+  }
+
+  #answer(bytes: Uint8Array): void {
+    if (bytes[0] !== 1) return;
+    const reason = new TextDecoder().decode(bytes.subarray(1, 401)).replace(/[^ -~]/g, "?");
+    this.options.environment.observe("warn", "refused", { reason });
+    this.options.refused?.(new Refused(`the committee does not admit this client: ${reason}`));
+  }
+
+  #opened(opened: OpenedHeader, proof: RosterProof | undefined): void {
+    this.#pending = { opened, proof };
+    this.#answerHeader();
+  }
+
+  #record(verified: Verified): void {
+    const { record } = verified;
+    const before = this.#head, after = this.#follower.chain.head;
+    const mine = this.#sent?.round === record.header.round &&
+      equal(this.#sent.envelope.header, record.header.hash);
+    const took = mine && participates(record.bitmap, this.#sent!.envelope.index);
+    if (verified.linked) this.outbox.record(record, before, after, took);
+    else this.outbox.reset();
+    this.outbox.expire();
+    this.#head = after;
+    this.#lastParticipants = verified.participants.length;
+    this.options.round?.();
+    this.#answerHeader();
+  }
+
+  /** Sends under the header that waits, once the record that it extends is here. */
+  #answerHeader(): void {
+    if (!this.#pending) return;
+    const { opened: { header }, proof } = this.#pending;
+    if (header.round <= Math.max(this.#head.round, this.#lastRound)) {
+      return void (this.#pending = undefined);
+    }
+    if (!equal(header.previous, this.#head.hash)) return;
+    this.#pending = undefined;
+    const silence = this.#objection(header, proof);
+    this.#lastRound = header.round;
+    if (silence !== undefined) {
+      if (silence !== this.#quiet) {
+        this.options.environment.observe("info", "silent", {
+          round: header.round,
+          reason: silence,
+        });
+      }
+      this.#quiet = silence;
+      return this.outbox.skip(header);
+    }
+    this.#quiet = "";
+    this.#send(header, proof!);
+  }
+
+  /** Why nothing is sent under a header, or undefined. */
+  #objection(header: Header, proof: RosterProof | undefined): string | undefined {
+    const { manifest, signer, minParticipants, environment: { clock } } = this.options;
+    try {
+      checkExtends(header, this.#head);
+      checkBundles(manifest, header, this.#bundles);
+    } catch (error) {
+      return (error as Error).message;
+    }
+    const stands = (session: Session | undefined) =>
+      session !== undefined && proof !== undefined &&
+      verifyProof(header, { client: signer.key, agreement: session.agreement.key }, proof);
+    if (stands(this.#next)) {
+      destroy(this.#session);
+      this.#session = this.#next!;
+      this.#next = undefined;
+      this.outbox.reset();
+    } else if (!stands(this.#session)) {
+      if (++this.#absent >= PATIENCE_HEADERS) this.#again();
+      return "not in the roster of this header";
+    } else if (!this.#next && clock.now() - this.#session.time > SESSION_MS) this.#again();
+    this.#absent = 0;
+    if (header.rosterSize < minParticipants) {
+      return `a roster of ${header.rosterSize}, own minimum ${minParticipants}`;
+    }
+    if (!this.#submit.stream) return "no aggregator";
+    return undefined;
+  }
+
+  /** Registers with a new session, beside the present one until a header shows it. */
+  #again(): void {
+    if (this.#next) destroy(this.#next);
+    this.#next = this.#newSession();
+    this.#register(this.#registry.stream);
+  }
+
+  #send(header: Header, proof: RosterProof): void {
+    const { manifest, signer, minParticipants } = this.options, { parameters } = manifest;
+    const enough = this.#lastParticipants === undefined ||
+      this.#lastParticipants >= minParticipants;
+    const plain = this.outbox.compose(header, this.#head, { reserve: enough });
+    const keys = manifest.servers.map((_, i) => this.#pair(header, i));
+    const padded = applyPads(padCipher(parameters.suite), keys, header.hash, joinVectors(plain));
+    const envelope = createEnvelope(
+      signer,
+      header.hash,
+      proof.index,
+      splitVectors(padded, parameters),
+    );
+    this.#sent = { round: header.round, envelope };
+    this.#submit.stream!.send(envelope.bytes);
+  }
+
+  #pair(header: Header, server: number): Uint8Array {
+    const { manifest, signer } = this.options,
+      bundle = header.bundles[server],
+      { agreement, pairs } = this.#session;
+    const known = pairs.get(server);
+    if (known && equal(known.bundle.bytes, bundle.bytes)) return known.key;
+    known?.key.fill(0);
+    const key = pairKey(agreement.shared(bundle.agreement), {
+      instance: manifest.instance,
+      client: { key: signer.key, agreement: agreement.key },
+      server: { key: manifest.servers[server], agreement: bundle.agreement },
+    });
+    pairs.set(server, { bundle: { ...bundle, bytes: bundle.bytes.slice() }, key });
+    return key;
+  }
+
+  #receipt(bytes: Uint8Array, aggregator: Peer): void {
+    if (!this.#sent) return;
+    const { observe } = this.options.environment;
+    if (equal(bytes.subarray(0, 32), this.#sent.envelope.header)) {
+      checkReceipt(bytes, aggregator.key, this.#sent.envelope);
+      if (!this.#ready) {
+        this.#ready = true;
+        observe("info", "taking part", {
+          client: hex(this.options.signer.key),
+          index: this.#sent.envelope.index,
+        });
+        this.options.ready?.();
+      }
+    }
+  }
+}
+
+function destroy(session: Session): void {
+  session.agreement.destroy();
+  for (const { key } of session.pairs.values()) key.fill(0);
+  session.pairs.clear();
+}

@@ -1,0 +1,100 @@
+/**
+ * How a client, reader or aggregator gets to know the committee: the manifest, signed by every
+ * member, from any server or aggregator that has it; against the pin where there is one.
+ */
+import { equal, type Fingerprint, hex } from "../protocol/bytes.ts";
+import { decodeSignedManifest, type Manifest } from "../protocol/manifest.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network, Peer } from "../universe/network.ts";
+import { ConnectTimeout, Refused } from "./errors.ts";
+import { Link } from "./link.ts";
+import { SERVER_REGISTRY } from "./streams.ts";
+
+/** What to look for, and how long. */
+export interface MeetOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly instance: { readonly id: Uint8Array; readonly name: string };
+  readonly universe: string;
+  /** Fingerprint of the one committee to accept. */
+  readonly pin?: Fingerprint;
+  /** Milliseconds until `ConnectTimeout`. */
+  readonly timeout: number;
+}
+
+/** Those who can answer for an instance: aggregators and servers, in the order given. */
+export function holders(network: Network, ...roles: readonly ("aggregator" | "server")[]): Peer[] {
+  return roles.flatMap((role) => network.peers(role));
+}
+
+/** A committee that was met: its manifest, and the bytes with every member's signature. */
+export interface Committee {
+  readonly manifest: Manifest;
+  readonly signed: Uint8Array;
+}
+
+/** The committee of the instance, or `ConnectTimeout`, or `Refused` for another committee than the pinned one. */
+export function meetCommittee(options: MeetOptions): Promise<Committee> {
+  const { network, environment, instance, pin } = options;
+  const { clock, observe } = environment;
+  if (!pin) {
+    observe("warn", "committee not pinned", {
+      trusting: "the first committee that answers",
+      mend: "set ZIPNET_COMMITTEE",
+    });
+  }
+  return new Promise((resolve, reject) => {
+    const settle = (act: () => void) => {
+      cancel();
+      link.close();
+      act();
+    };
+    const cancel = clock.after(
+      options.timeout,
+      () => settle(() => reject(new ConnectTimeout(diagnosis(options)))),
+    );
+    const link: Link = new Link({
+      network,
+      clock,
+      kind: SERVER_REGISTRY,
+      candidates: () => holders(network, "server", "aggregator"),
+      events: (stream) => ({
+        frame: (bytes) => {
+          const manifest = decodeSignedManifest(bytes, instance.id);
+          if (pin && !equal(manifest.fingerprint, pin)) {
+            observe("warn", "another committee", {
+              peer: stream.peer.id,
+              fingerprint: hex(manifest.fingerprint),
+            });
+            return settle(() =>
+              reject(
+                new Refused(
+                  `the committee of ${instance.name} is ${
+                    hex(manifest.fingerprint)
+                  }, expected the pinned ${hex(pin)}`,
+                ),
+              )
+            );
+          }
+          observe("info", "committee met", {
+            fingerprint: hex(manifest.fingerprint),
+            servers: manifest.servers.length,
+          });
+          settle(() => resolve({ manifest, signed: bytes }));
+        },
+        closed: () => {},
+      }),
+    });
+  });
+}
+
+/** What was looked for, and what was found instead. */
+function diagnosis({ network, instance, universe, timeout }: MeetOptions): string {
+  const found = network.peers().length;
+  return `looked for ${instance.name} as ${
+    hex(instance.id).slice(0, 16)
+  } in ${universe} for ${timeout} ms: ` +
+    (found > 0
+      ? `${found} peers of this instance answered, but no committee has formed; is every server up?`
+      : "0 peers of this instance answered; check ZIPNET_INSTANCE, ZIPNET_UNIVERSE and ZIPNET_BOOTSTRAP");
+}

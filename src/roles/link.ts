@@ -1,0 +1,102 @@
+/**
+ * A stream that is opened again whenever it ends: to the same peer, or to any that suits, with a
+ * pause that doubles while nothing works.
+ */
+import type { Clock } from "../universe/environment.ts";
+import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../universe/network.ts";
+
+/** First and longest pause between attempts. */
+const PAUSE_MS = 100, MAX_PAUSE_MS = 5_000;
+
+/** What a link needs. */
+export interface LinkOptions {
+  readonly network: Network;
+  readonly clock: Clock;
+  readonly kind: StreamKind;
+  /** Peers that would do now, best first. The one tried last is passed over when there are others. */
+  readonly candidates: () => readonly Peer[];
+  readonly events: (stream: Stream) => StreamEvents;
+  /** An attempt failed. */
+  readonly failed?: (peer: Peer, reason: string) => void;
+}
+
+/** Keeps one stream open until it is closed. */
+export class Link {
+  #stream: Stream | undefined;
+  #closed = false;
+  #opening = false;
+  #pause = PAUSE_MS;
+  #cancel: (() => void) | undefined;
+  #last: string | undefined;
+  readonly #unsubscribe: () => void;
+
+  constructor(readonly options: LinkOptions) {
+    this.#unsubscribe = options.network.onPeer(() => this.#try());
+    this.#try();
+  }
+
+  /** The stream, while it is open. */
+  get stream(): Stream | undefined {
+    return this.#stream;
+  }
+
+  /** Drops the present peer, for instance since it sent something false, and takes another. */
+  drop(reason: string): void {
+    this.#stream?.close(reason);
+  }
+
+  /** Ends the link for good. */
+  close(): void {
+    this.#closed = true;
+    this.#unsubscribe();
+    this.#cancel?.();
+    this.#stream?.close("closed");
+  }
+
+  #try(): void {
+    if (this.#closed || this.#opening || this.#stream || this.#cancel) return;
+    const candidates = this.options.candidates();
+    const peer = candidates.find((candidate) => candidate.id !== this.#last) ?? candidates[0];
+    if (!peer) return this.#later();
+    this.#opening = true;
+    this.#last = peer.id;
+    const { network, kind } = this.options;
+    network.open(peer, kind, (stream) => this.#events(stream)).then(
+      (stream) => {
+        this.#opening = false;
+        if (this.#closed) stream.close("closed");
+      },
+      (error: Error) => {
+        this.#opening = false;
+        this.options.failed?.(peer, error.message);
+        this.#later();
+      },
+    );
+  }
+
+  #events(stream: Stream): StreamEvents {
+    const inner = this.options.events(stream);
+    this.#stream = stream;
+    return {
+      frame: (bytes) => {
+        this.#pause = PAUSE_MS;
+        inner.frame(bytes);
+      },
+      closed: (reason) => {
+        if (this.#stream === stream) this.#stream = undefined;
+        inner.closed(reason);
+        this.#later();
+      },
+    };
+  }
+
+  #later(): void {
+    if (this.#closed || this.#cancel) return;
+    const pause = this.#pause;
+    this.#pause = Math.min(2 * pause, MAX_PAUSE_MS);
+    this.#cancel = this.options.clock.after(pause, () => {
+      this.#cancel = undefined;
+      this.#try();
+    });
+  }
+}

@@ -1,0 +1,177 @@
+/**
+ * What every role's process does around its event loop: options, logs, signals, the network, the
+ * line that says it is up, and the exit code that says how it ended.
+ */
+import { createLog } from "../ops/log.ts";
+import { EXIT, exitCodeOf } from "../ops/exit.ts";
+import { parseOptions } from "../ops/options.ts";
+import type { RoleOptions } from "../ops/role_options.ts";
+import { SECRET_VARIABLES } from "../ops/table.ts";
+import {
+  errorIsTerminal,
+  exit,
+  onStop,
+  readEnvironment,
+  readTextFile,
+  systemClock,
+  systemRandom,
+  writeError,
+  writeOutput,
+} from "../ops/system.ts";
+import { hex } from "../protocol/bytes.ts";
+import { type Signer, signer } from "../protocol/keys.ts";
+import { instanceId, universeId } from "../protocol/names.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network, Role } from "../universe/network.ts";
+import { type Committee, meetCommittee } from "./committee.ts";
+import { ZipnetError } from "./errors.ts";
+
+/** What a role's body is given. */
+export interface RoleProcess<R extends Role> {
+  readonly options: RoleOptions[R];
+  readonly environment: Environment;
+  /** Not started yet; `up` starts it. */
+  readonly network: Network;
+  readonly signer: Signer;
+  readonly instance: { readonly id: Uint8Array; readonly name: string };
+  /** Starts the network and says so, on standard output as the first line and in the log. */
+  up(): Promise<void>;
+  /** Meets the committee, or ends with `ConnectTimeout`. */
+  meet(): Promise<Committee>;
+  /** Ends the process cleanly. */
+  stop(): void;
+  /** Runs at the stop, before the network closes; the latest one registered runs first. */
+  onStop(task: () => void | Promise<void>): void;
+  /** Ends the process because of an error. */
+  fail(error: unknown): void;
+  /** Writes a line to standard output. */
+  print(line: string): void;
+}
+
+/** A stop takes at most this long; then the process ends as it is. */
+const STOP_MS = 4_000;
+
+/** Runs a role until it is told to stop or fails. Never returns. */
+export async function runRole<R extends Role>(
+  role: R,
+  args: readonly string[],
+  body: (p: RoleProcess<R>) => Promise<void>,
+): Promise<void> {
+  const tasks: (() => void | Promise<void>)[] = [];
+  let ending = false;
+  const end = async (error?: unknown) => {
+    if (ending) return;
+    ending = true;
+    if (error !== undefined) writeError(`zipnet: ${oneLine(error)}\n`);
+    const code = error === undefined ? EXIT.clean : exitCodeOf(error);
+    systemClock.after(STOP_MS, () => exit(code));
+    for (const task of tasks.reverse()) {
+      try {
+        await task();
+      } catch (failure) {
+        writeError(`zipnet: while stopping: ${oneLine(failure)}\n`);
+      }
+    }
+    exit(code);
+  };
+  try {
+    const options = parseOptions(role, args, readEnvironment(SECRET_VARIABLES), readTextFile);
+    if ("help" in options) {
+      writeOutput(options.help);
+      exit(EXIT.clean);
+    }
+    const speaks = "stdin" in options && options.stdin;
+    onStop(() => void end(), { withStdin: options.stopWithStdin && !speaks });
+    const format = options.logFormat ?? (errorIsTerminal() ? "text" : "json");
+    const observe = createLog({
+      level: options.log,
+      format,
+      write: writeError,
+      clock: systemClock,
+    });
+    const environment: Environment = { clock: systemClock, random: systemRandom, observe };
+    const secret = options.secret ?? systemRandom(32);
+    const universe = universeId(options.universe);
+    const instance = { id: instanceId(universe, options.instance), name: options.instance };
+    const self = signer(secret);
+    if (options.check) {
+      const shown = {
+        role,
+        instance: options.instance,
+        universe: options.universe,
+        peer: hex(self.key),
+        ...visible(options),
+      };
+      writeOutput(`${JSON.stringify(shown, null, 2)}\n`);
+      exit(EXIT.clean);
+    }
+    const { libp2pNetwork } = await import("../universe/libp2p.ts");
+    const network = libp2pNetwork({
+      environment,
+      secret,
+      universe,
+      instance: instance.id,
+      role,
+      listen: [...options.listen],
+      announce: options.announce.length > 0 ? [...options.announce] : undefined,
+      bootstrap: [...options.bootstrap],
+    });
+    tasks.push(() => network.stop());
+    await body({
+      options,
+      environment,
+      network,
+      signer: self,
+      instance,
+      async up() {
+        await network.start();
+        const { id, addresses } = network.self;
+        writeOutput(`${JSON.stringify({ up: true, role, peer: id, addresses })}\n`);
+        observe("info", "zipnet up", {
+          universe: options.universe,
+          instance: options.instance,
+          peer: id,
+          role,
+          listen: addresses.join(" "),
+        });
+      },
+      meet: () =>
+        meetCommittee({
+          network,
+          environment,
+          instance,
+          universe: options.universe,
+          pin: "committee" in options ? options.committee : undefined,
+          timeout: options.connectTimeout,
+        }),
+      stop: () => void end(),
+      onStop: (task) => void tasks.push(task),
+      fail: (error) => void end(error),
+      print: (line) => {
+        try {
+          writeOutput(line);
+        } catch {
+          void end(); // nobody reads any more: that is a clean stop
+        }
+      },
+    });
+  } catch (error) {
+    await end(error);
+  }
+}
+
+/** Options as `--check` shows them: no secret among them. */
+function visible(options: object): Record<string, unknown> {
+  const hide = new Set(["secret", "check", "role"]);
+  return Object.fromEntries(
+    Object.entries(options).filter(([name]) => !hide.has(name)).map(([name, value]) =>
+      [name, value instanceof Uint8Array ? hex(value) : value] as const
+    ),
+  );
+}
+
+function oneLine(error: unknown): string {
+  const name = error instanceof ZipnetError ? `${error.name}: ` : "";
+  const message = error instanceof Error ? error.message : String(error);
+  return name + message.replace(/\s*\n\s*/g, " ");
+}

@@ -1,0 +1,81 @@
+/**
+ * The event loop of a reader: it follows the records, verifies each, and hands on what landed. It
+ * stops at the first record that does not verify.
+ */
+import type { ProtocolError } from "../protocol/errors.ts";
+import type { Verified } from "../protocol/chain.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network } from "../universe/network.ts";
+import { holders } from "./committee.ts";
+import { Protocol } from "./errors.ts";
+import { Follower } from "./follower.ts";
+
+/** A verified record, and how the round went as this reader saw it. */
+export interface Seen extends Verified {
+  /** Round numbers since the record before that have none: void rounds. */
+  readonly skipped: number;
+  /** Ms from the header's time to its N OPENs here, and from there to the certified record. */
+  readonly phases?: { readonly open: number; readonly close: number };
+}
+
+/** What a reader is made of. */
+export interface ReaderOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly manifest: Manifest;
+  /** First round wanted; what holders still keep from there on comes. */
+  readonly from: number;
+  readonly record: (seen: Seen) => void;
+  /** It stopped: which record is false, and why. */
+  readonly stopped: (error: Protocol) => void;
+}
+
+/** A running reader. */
+export class ReaderRole {
+  readonly #follower: Follower;
+  #opened: { readonly round: number; readonly at: number } | undefined;
+  #last: number | undefined;
+
+  constructor(options: ReaderOptions) {
+    const { network, environment, manifest } = options;
+    this.#follower = new Follower({
+      network,
+      environment,
+      manifest,
+      from: options.from,
+      candidates: () => holders(network, "server", "aggregator"),
+      live: true,
+      events: {
+        opened: ({ header }) => {
+          this.#opened = { round: header.round, at: environment.clock.now() };
+        },
+        record: (verified) => {
+          const { round, time } = verified.record.header;
+          const now = environment.clock.now(),
+            at = this.#opened?.round === round ? this.#opened.at : undefined;
+          const phases = at === undefined
+            ? undefined
+            : { open: Math.max(0, at - time), close: now - at };
+          const skipped = verified.linked ? round - 1 - (this.#last ?? 0) : 0;
+          this.#last = round;
+          options.record({ ...verified, skipped, phases });
+        },
+        gap: (from, to) => environment.observe("warn", "records missed", { from, to }),
+        bad: (error: ProtocolError) => {
+          options.stopped(
+            new Protocol(
+              `stopped after round ${this.#follower.chain.head.round}: ${error.message}`,
+            ),
+          );
+          return false;
+        },
+      },
+    });
+  }
+
+  /** Stops reading; the network is the caller's to stop. */
+  stop(): void {
+    this.#follower.close();
+  }
+}

@@ -1,0 +1,285 @@
+/**
+ * The event loop of a committee server: the member at its core, its streams to the other servers,
+ * and what it serves to clients, aggregators and readers.
+ */
+import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { Signer } from "../protocol/keys.ts";
+import {
+  encodeSignedManifest,
+  type Manifest,
+  serverIndex,
+  signManifest,
+} from "../protocol/manifest.ts";
+import { verify } from "../protocol/keys.ts";
+import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
+import type { CertifiedRecord } from "../protocol/record.ts";
+import { decodeRegistration, type RegistrationKind } from "../protocol/registration.ts";
+import { participants } from "../protocol/aggregate.ts";
+import type { Roster } from "../protocol/roster.ts";
+import type { Engine, EngineHost } from "../committee/engine.ts";
+import { Member, type Phases } from "../committee/member.ts";
+import type { Store } from "../committee/release.ts";
+import { Sequencer } from "../committee/sequencer.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
+import { Feed } from "./feed.ts";
+import { Link } from "./link.ts";
+import { CLIENT_REGISTRY, COMMITTEE, instanceStreams, SERVER_REGISTRY } from "./streams.ts";
+
+/** How often the member looks at the time. */
+const TICK_MS = 20;
+
+/** How often keys change while a server runs: a key epoch. */
+const KEY_EPOCH_MS = 86_400_000;
+
+/** Frames on an aggregator's stream, from the server: an opened header, or the roster behind it. */
+export const OPENED_FRAME = 0, ROSTER_FRAME = 1;
+
+/** What a server is made of. */
+export interface ServerOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly manifest: Manifest;
+  readonly signer: Signer;
+  readonly store: Store;
+  /** Why a client may not take part, or undefined. */
+  readonly admits: (client: Uint8Array) => string | undefined;
+  /** Keeps the proof that a server convicted itself, and says where. */
+  readonly keepProof?: (name: string, proof: Uint8Array) => string;
+  readonly engine?: (host: EngineHost, self: number) => Engine;
+}
+
+/** A running server. */
+export class Server {
+  readonly #member: Member;
+  readonly #feed = new Feed();
+  readonly #signatures: (Uint8Array | undefined)[];
+  readonly #waitingForManifest = new Set<Stream>();
+  readonly #aggregators = new Set<Stream>();
+  readonly #links: Link[] = [];
+  readonly #self: number;
+  #cancelTick = () => {};
+  #nextKeys: number;
+  #sentRoster: Uint8Array | undefined;
+
+  constructor(readonly options: ServerOptions) {
+    const { manifest, signer, environment } = options;
+    this.#self = serverIndex(manifest, signer.key);
+    if (this.#self < 0) throw new ProtocolError("key", "this server's key is not in the committee");
+    this.#signatures = manifest.servers.map((_, i) =>
+      i === this.#self ? signManifest(signer, manifest) : undefined
+    );
+    this.#nextKeys = environment.clock.now() + KEY_EPOCH_MS;
+    this.#member = new Member({
+      ...options,
+      self: this.#self,
+      engine: options.engine ?? ((host, self) => new Sequencer(self, host)),
+      events: {
+        opened: (opened, roster) => this.#opened(opened, roster),
+        finalized: (certified, phases) => this.#finalized(certified, phases),
+        voided: (round, reason) => environment.observe("warn", "round void", { round, reason }),
+        equivocation: (why, server, proof) => this.#equivocation(why, server, proof),
+      },
+    });
+    if (this.#member.headRecord) this.#feed.record(this.#member.headRecord);
+  }
+
+  /** The member at its core. */
+  get member(): Member {
+    return this.#member;
+  }
+
+  /** Registers what it serves; call before the network starts. */
+  serve(): void {
+    const { network, manifest } = this.options;
+    const streams = instanceStreams(manifest);
+    this.#feed.serve(network, streams);
+    network.serve(SERVER_REGISTRY, (stream) => {
+      this.#waitingForManifest.add(stream);
+      this.#sendManifest();
+      return {
+        frame: () => stream.close("nothing is expected here"),
+        closed: () => this.#waitingForManifest.delete(stream),
+      };
+    });
+    network.serve(COMMITTEE, (stream) => {
+      const index = serverIndex(manifest, stream.peer.key);
+      if (index > this.#self) return this.#peer(stream, index);
+      this.options.environment.observe("warn", "server refused", {
+        peer: stream.peer.id,
+        reason: "not in the committee",
+      });
+      return undefined;
+    });
+    network.serve(CLIENT_REGISTRY, (stream) => ({
+      frame: (bytes) => this.#register(stream, bytes),
+      closed: () => {},
+    }));
+    network.serve(streams.aggregate, (stream) => {
+      if (stream.peer.role !== "aggregator") return undefined;
+      this.#aggregators.add(stream);
+      const live = this.#member.live;
+      stream.send(this.#rosterFrame(live?.roster ?? this.#member.state.registry.roster));
+      if (live) stream.send(openedFrame(live.opened));
+      return {
+        frame: (bytes) => this.#aggregate(stream, bytes),
+        closed: () => this.#aggregators.delete(stream),
+      };
+    });
+  }
+
+  /** Connects to the other servers and begins. */
+  start(): void {
+    const { network, environment: { clock, observe }, manifest } = this.options;
+    manifest.servers.forEach((key, index) => {
+      if (index >= this.#self) return;
+      const id = hex(key);
+      this.#links.push(
+        new Link({
+          network,
+          clock,
+          kind: COMMITTEE,
+          candidates: () => network.peers("server").filter((peer) => peer.id === id),
+          events: (stream) => this.#peer(stream, index),
+          failed: (peer: Peer, reason) =>
+            observe("debug", "server unreachable", { peer: peer.id, reason }),
+        }),
+      );
+    });
+    const tick = () => {
+      this.#cancelTick = clock.after(TICK_MS, tick);
+      if (clock.now() >= this.#nextKeys) {
+        this.#nextKeys += KEY_EPOCH_MS;
+        this.#member.rotateKeys();
+      }
+      this.#member.tick();
+    };
+    tick();
+  }
+
+  /** Stops for good and forgets all keys; the network is the caller's to stop. */
+  stop(): void {
+    this.#cancelTick();
+    for (const link of this.#links) link.close();
+    this.#member.destroy();
+  }
+
+  /** A stream to another server: its first frame is its signature on the manifest. */
+  #peer(stream: Stream, index: number): StreamEvents {
+    const { manifest } = this.options;
+    let signed = false;
+    // The stream may be used once this function has returned.
+    this.options.environment.clock.after(0, () => {
+      stream.send(this.#signatures[this.#self]!);
+      this.#member.connected(index, (frame) => void stream.send(frame));
+    });
+    return {
+      frame: (bytes) => {
+        if (signed) return this.#member.receive(index, bytes);
+        if (!verify(manifest.servers[index], bytes, "sign-manifest", manifest.fingerprint)) {
+          throw new ProtocolError(
+            "signature",
+            `server ${index} signs another manifest: same keys, size and parameters everywhere?`,
+          );
+        }
+        signed = true;
+        const before = this.#signatures.includes(undefined);
+        this.#signatures[index] = bytes;
+        if (before && !this.#signatures.includes(undefined)) {
+          this.options.environment.observe("info", "committee formed", {
+            fingerprint: hex(manifest.fingerprint),
+          });
+        }
+        this.#sendManifest();
+      },
+      closed: (reason) => {
+        this.options.environment.observe("info", "server away", {
+          server: index,
+          peer: stream.peer.id,
+          reason,
+        });
+        this.#member.disconnected(index);
+      },
+    };
+  }
+
+  #sendManifest(): void {
+    if (this.#signatures.includes(undefined)) return;
+    const bytes = encodeSignedManifest(this.options.manifest, this.#signatures as Uint8Array[]);
+    for (const stream of this.#waitingForManifest) stream.send(bytes);
+    this.#waitingForManifest.clear();
+  }
+
+  #register(stream: Stream, bytes: Uint8Array): void {
+    const reader = new Reader(bytes, "registration");
+    const kind: RegistrationKind = reader.u8() === 0 ? "register" : "leave";
+    const registration = decodeRegistration(
+      kind,
+      reader.bytes(reader.left),
+      this.options.manifest.instance,
+    );
+    const refused = this.#member.register(kind, registration);
+    const { observe } = this.options.environment;
+    if (refused) {
+      observe("info", "client refused", { client: hex(registration.client), reason: refused });
+    } else {observe("debug", kind === "register" ? "client admitted" : "client left", {
+        client: hex(registration.client),
+      });}
+    stream.send(
+      new Writer().u8(refused ? 1 : 0).bytes(new TextEncoder().encode(refused ?? "")).end(),
+    );
+  }
+
+  #aggregate(stream: Stream, bytes: Uint8Array): void {
+    try {
+      this.#member.aggregate(bytes);
+    } catch (error) {
+      if (!(error instanceof ProtocolError) || error.code !== "mismatch") throw error;
+      this.options.environment.observe("debug", "aggregate late", {
+        peer: stream.peer.id,
+        reason: error.message,
+      });
+    }
+  }
+
+  #opened(opened: OpenedHeader, roster: Roster): void {
+    if (!this.#sentRoster || !equal(this.#sentRoster, roster.root)) {
+      this.#sentRoster = roster.root;
+      const frame = this.#rosterFrame(roster);
+      for (const stream of this.#aggregators) stream.send(frame);
+    }
+    const frame = openedFrame(opened);
+    for (const stream of this.#aggregators) stream.send(frame);
+    this.#feed.opened(opened, roster);
+  }
+
+  #rosterFrame(roster: Roster): Uint8Array {
+    return new Writer().u8(ROSTER_FRAME).bytes(roster.encode()).end();
+  }
+
+  #finalized(certified: CertifiedRecord, phases: Phases | undefined): void {
+    const { record } = certified;
+    this.options.environment.observe("info", "round finalized", {
+      round: record.header.round,
+      participants: participants(record.bitmap).length,
+      messages: record.messages.length > 0 ? this.#granted(certified) : 0,
+      ...phases,
+    });
+    this.#feed.record(certified);
+  }
+
+  /** Slots that the round had room for: what a server may say without reading them. */
+  #granted({ record }: CertifiedRecord): number {
+    return record.header.carry ? record.header.messageBytes / 64 : 0;
+  }
+
+  #equivocation(why: string, server: Uint8Array, proof: Uint8Array): void {
+    const file = this.options.keepProof?.(`equivocation-${hex(server).slice(0, 16)}`, proof);
+    this.options.environment.observe("error", "equivocation", { server: hex(server), why, file });
+  }
+}
+
+function openedFrame(opened: OpenedHeader): Uint8Array {
+  return new Writer().u8(OPENED_FRAME).bytes(encodeOpened(opened)).end();
+}

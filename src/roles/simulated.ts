@@ -1,0 +1,238 @@
+/**
+ * A whole instance in the simulated universe: the roles, unchanged, on the in-memory network, over
+ * virtual time, from one seed. For tests, ours and those of programs that embed the channel.
+ */
+import { hex, ZERO32 } from "../protocol/bytes.ts";
+import { type Signer, signer } from "../protocol/keys.ts";
+import { createManifest, type Manifest } from "../protocol/manifest.ts";
+import { instanceId, universeId } from "../protocol/names.ts";
+import { type Parameters as Agreed, PRESETS } from "../protocol/parameters.ts";
+import type { Store } from "../committee/release.ts";
+import { Aggregator } from "./aggregator.ts";
+import { Client } from "./client.ts";
+import { meetCommittee } from "./committee.ts";
+import type { Protocol } from "./errors.ts";
+import { ReaderRole, type Seen } from "./reader.ts";
+import { Server } from "./server.ts";
+import type { Environment, Fields, Level } from "../universe/environment.ts";
+import { MemoryUniverse } from "../universe/memory.ts";
+import type { Network, Role } from "../universe/network.ts";
+
+/** What a world is made of. */
+export interface SimulationOptions {
+  readonly seed: number;
+  readonly servers?: number;
+  readonly clients: number;
+  readonly readers?: number;
+  readonly loss?: number;
+  /** Frame delays in ms. */
+  readonly delay?: readonly [number, number];
+  readonly parameters?: Partial<Agreed>;
+  readonly observe?: (who: string, level: Level, event: string, fields?: Fields) => void;
+}
+
+/** A node and whatever runs on it. */
+export interface Running<T> {
+  readonly name: string;
+  readonly network: Network;
+  readonly role: T;
+}
+
+/** A reader's log beside its role. */
+export interface Reading {
+  readonly role: ReaderRole;
+  readonly log: Seen[];
+  stopped?: Protocol;
+}
+
+/** A store that survives the process that writes it. */
+export function durable(): Store {
+  let bytes: Uint8Array | undefined;
+  return { load: () => bytes?.slice(), save: (next: Uint8Array) => void (bytes = next.slice()) };
+}
+
+/** One instance, running. */
+export class SimulatedInstance {
+  readonly universe: MemoryUniverse;
+  readonly manifest: Manifest;
+  readonly id: Uint8Array;
+  readonly servers: (Running<Server> | undefined)[] = [];
+  readonly stores: Store[] = [];
+  readonly clients: Running<Client>[] = [];
+  readonly readers: Running<Reading>[] = [];
+  aggregator: Running<Aggregator> | undefined;
+  readonly #signers: Signer[];
+
+  constructor(readonly options: SimulationOptions) {
+    this.universe = new MemoryUniverse({
+      seed: options.seed,
+      loss: options.loss ?? 0,
+      delay: options.delay ?? [1, 5],
+    });
+    this.id = instanceId(universeId(), "simulated");
+    this.#signers = Array.from(
+      { length: options.servers ?? 3 },
+      (_, i) => signer(this.#secret(`server ${i}`)),
+    );
+    this.manifest = createManifest({
+      instance: this.id,
+      epoch: 0,
+      previous: ZERO32,
+      start: ZERO32,
+      servers: this.#signers.map(({ key }) => key),
+      parameters: { ...PRESETS.dev, ...options.parameters },
+    });
+    // Servers are numbered by their place in the manifest.
+    this.#signers.sort((a, b) => hex(a.key) < hex(b.key) ? -1 : 1);
+  }
+
+  /** Starts everything. Resolves when all networks are up; committee and clients meet in virtual time. */
+  async start(): Promise<void> {
+    for (let i = 0; i < this.manifest.servers.length; i++) await this.startServer(i);
+    await this.startAggregator();
+    for (let i = 0; i < (this.options.readers ?? 1); i++) await this.startReader(i);
+    for (let i = 0; i < this.options.clients; i++) await this.startClient(i);
+  }
+
+  /** Starts server `index`, on its store if it ran before. */
+  async startServer(index: number): Promise<Running<Server>> {
+    const name = `server ${index}`, signer = this.#signers[index];
+    const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
+    const store = this.stores[index] ??= durable();
+    const role = new Server({
+      network,
+      environment,
+      manifest: this.manifest,
+      signer,
+      store,
+      admits: () => undefined,
+    });
+    role.serve();
+    await network.start();
+    role.start();
+    return this.servers[index] = { name, network, role };
+  }
+
+  /** Starts the aggregator. */
+  async startAggregator(): Promise<void> {
+    const name = "aggregator", secret = this.#secret(name);
+    const { network, environment } = this.#node(name, "aggregator", secret);
+    const role = new Aggregator({ network, environment, signer: signer(secret) });
+    await network.start();
+    void this.#meet(network, environment).then((committee) => role.start(committee), () => {});
+    this.aggregator = { name, network, role };
+  }
+
+  /** Starts client `index`; it takes part once it has met the committee. */
+  async startClient(index: number, minParticipants = 3): Promise<void> {
+    const name = `client ${index}`, secret = this.#secret(name);
+    const { network, environment } = this.#node(name, "client", secret);
+    await network.start();
+    void this.#meet(network, environment).then(({ manifest }) => {
+      const role = new Client({
+        network,
+        environment,
+        manifest,
+        signer: signer(secret),
+        minParticipants,
+      });
+      this.clients[index] = { name, network, role };
+    }, () => {});
+  }
+
+  /** Starts reader `index`. */
+  async startReader(index: number): Promise<void> {
+    const name = `reader ${index}`;
+    const { network, environment } = this.#node(name, "reader", this.#secret(name));
+    await network.start();
+    void this.#meet(network, environment).then(({ manifest }) => {
+      const reading: { log: Seen[]; role?: ReaderRole; stopped?: Protocol } = { log: [] };
+      reading.role = new ReaderRole({
+        network,
+        environment,
+        manifest,
+        from: 0,
+        record: (seen) => void reading.log.push(seen),
+        stopped: (error) => void (reading.stopped = error),
+      });
+      this.readers[index] = { name, network, role: reading as Reading };
+    }, () => {});
+  }
+
+  /** A process dies without a word. */
+  crash(running: { readonly network: Network }): void {
+    this.universe.crash(running.network);
+  }
+
+  /** A node of one's own in this instance, as `Zipnet.bind` takes it. */
+  binding(name: string): {
+    readonly environment: Environment;
+    readonly network: (role: Role, secret: Uint8Array) => Network;
+  } {
+    const environment = this.#environment(name);
+    return { environment, network: (role, secret) => this.#network(role, secret, environment) };
+  }
+
+  /** Runs virtual time, at most `ms` of it, until a promise settles; gives what it gave. */
+  settle<T>(promise: Promise<T>, ms = 600_000): Promise<T> {
+    return this.universe.settle(promise, ms);
+  }
+
+  /** Runs until `until` holds, for at most `ms` of virtual time. */
+  run(until: () => boolean, ms: number): Promise<boolean> {
+    return this.universe.run(until, ms);
+  }
+
+  /** Finalized rounds that the first reader has seen. */
+  get rounds(): number {
+    return this.readers[0]?.role.log.length ?? 0;
+  }
+
+  #meet(network: Network, environment: Environment) {
+    return meetCommittee({
+      network,
+      environment,
+      instance: { id: this.id, name: "simulated" },
+      universe: "mosaik.universe",
+      timeout: 60_000,
+    });
+  }
+
+  #node(name: string, role: Role, secret: Uint8Array) {
+    const environment = this.#environment(name);
+    return { network: this.#network(role, secret, environment), environment };
+  }
+
+  #environment(name: string): Environment {
+    const { observe } = this.options;
+    return this.universe.environment(
+      name,
+      (level, event, fields) => observe?.(name, level, event, fields),
+    );
+  }
+
+  #network(role: Role, secret: Uint8Array, environment: Environment): Network {
+    const listens = role === "server" || role === "aggregator";
+    return this.universe.network({
+      environment,
+      secret,
+      universe: universeId(),
+      instance: this.id,
+      role,
+      listen: listens ? ["/memory/0"] : [],
+      bootstrap: this.#signers.map(({ key }) => `/memory/${hex(key)}`),
+    });
+  }
+
+  #secret(name: string): Uint8Array {
+    return this.universe.randomness(`secret of ${name}`).bytes(32);
+  }
+
+  #seedOf(of: Signer): Uint8Array {
+    for (let i = 0; i < this.#signers.length; i++) {
+      const secret = this.#secret(`server ${i}`);
+      if (hex(signer(secret).key) === hex(of.key)) return secret;
+    }
+    throw new Error("no such server");
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * The streams of zipnet, with their bounds. The protocol's sub-id purposes name them.
+ */
+import { maxAggregateBytes } from "../protocol/aggregate.ts";
+import { maxEnvelopeBytes } from "../protocol/envelope.ts";
+import { openedBytes } from "../protocol/opened.ts";
+import { MAX_MANIFEST_BYTES } from "../protocol/manifest.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
+import { maxRecordBytes } from "../protocol/record.ts";
+import type { StreamKind } from "../universe/network.ts";
+
+/** Frames that may wait for a slow peer before it is cut. */
+const MAX_WAITING_FRAMES = 16;
+
+/** Longest frame between servers: an engine's snapshot or a head's evidence. */
+export const MAX_COMMITTEE_FRAME = 64 * 2 ** 20;
+
+/** Anyone asks a server or aggregator for the signed manifest: one frame comes. */
+export const SERVER_REGISTRY: StreamKind = kind(
+  "server-registry",
+  MAX_MANIFEST_BYTES + 4 + 64 * MAX_SERVERS,
+  4,
+);
+
+/** Servers among themselves. */
+export const COMMITTEE: StreamKind = kind("committee", MAX_COMMITTEE_FRAME, 2);
+
+/** A client registers or leaves at a server, and hears what became of it. */
+export const CLIENT_REGISTRY: StreamKind = kind("client-registry", 1_024, 2);
+
+/** The streams whose bounds follow from the instance's parameters. */
+export interface InstanceStreams {
+  /** An aggregator at a server: opened headers and rosters come, aggregates go. */
+  readonly aggregate: StreamKind;
+  /** A client at the aggregator: envelopes go, receipts come. */
+  readonly submit: StreamKind;
+  /** Opened headers, with the subscriber's own place in the roster. */
+  readonly liveRound: StreamKind;
+  /** Certified records. */
+  readonly broadcasts: StreamKind;
+}
+
+/** The streams of an instance. */
+export function instanceStreams(manifest: Manifest): InstanceStreams {
+  const p: Parameters = manifest.parameters, n = manifest.servers.length;
+  const roster = 5 + 64 * p.maxClients;
+  return {
+    aggregate: kind("aggregate", Math.max(maxAggregateBytes(p), roster, openedBytes(n) + 1), 2),
+    submit: kind("submit", maxEnvelopeBytes(p), 2),
+    liveRound: kind("live-round", openedBytes(n) + 4 + 5 + 32 * 17, 2),
+    broadcasts: kind("broadcasts", maxRecordBytes(p, n), 2),
+  };
+}
+
+function kind(name: string, maxFrame: number, maxPerPeer: number): StreamKind {
+  return {
+    name,
+    maxFrame,
+    maxBuffered: Math.max(2 ** 20, MAX_WAITING_FRAMES * (maxFrame + 4)),
+    maxPerPeer,
+  };
+}

@@ -1,0 +1,93 @@
+/** The command line and the environment of every role, with no more permission than it needs. */
+import type { Role } from "../src/universe/network.ts";
+
+/** The instance of every testnet. */
+export const INSTANCE = "dev.testnet";
+
+/** What one process is started with. */
+export interface Command {
+  readonly role: Role;
+  /** What reports call it: `server 0`. */
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** What all processes of a run share. */
+export interface Site {
+  /** The folder of the run, relative to the repository. */
+  readonly folder: string;
+  /** `DENO_DIR`, `HOME`: where the module cache is. */
+  readonly env: Readonly<Record<string, string>>;
+}
+
+const LISTEN = ["--listen", "/ip4/127.0.0.1/tcp/0"];
+
+/** A member of the committee; `bootstrap` is empty for the first. */
+export function server(
+  site: Site,
+  index: number,
+  committeeSize: number,
+  secret: string,
+  bootstrap: readonly string[],
+): Command {
+  const args = [
+    ...["--preset", "dev", ...LISTEN, ...data(site, "server", index)],
+    ...["--committee-size", String(committeeSize)],
+    ...(committeeSize === 2 ? ["--allow-two"] : []),
+    ...boot(bootstrap),
+  ];
+  return command(site, "server", index, args, secret);
+}
+
+/** The aggregator. */
+export function aggregator(site: Site, secret: string, bootstrap: readonly string[]): Command {
+  const args = ["--preset", "dev", ...LISTEN, ...boot(bootstrap)];
+  return { ...command(site, "aggregator", 0, args, secret), name: "aggregator" };
+}
+
+/** A client that takes messages on standard input. */
+export function client(site: Site, index: number, bootstrap: readonly string[]): Command {
+  return command(site, "client", index, ["--json", "--stdin", ...boot(bootstrap)]);
+}
+
+/** A reader that prints what it verified. */
+export function reader(site: Site, index: number, bootstrap: readonly string[]): Command {
+  const args = ["--json", ...data(site, "reader", index), ...boot(bootstrap)];
+  return command(site, "reader", index, args);
+}
+
+/** The data folder of a server or reader, relative to the repository. */
+export function dataFolder(site: Site, role: Role, index: number): string {
+  return `${site.folder}/${role}-${index}`;
+}
+
+function data(site: Site, role: Role, index: number): string[] {
+  return ["--data", dataFolder(site, role, index)];
+}
+
+function boot(addresses: readonly string[]): string[] {
+  return addresses.length ? ["--bootstrap", addresses.join(",")] : [];
+}
+
+function command(
+  site: Site,
+  role: Role,
+  index: number,
+  args: readonly string[],
+  secret?: string,
+): Command {
+  const folder = dataFolder(site, role, index);
+  const files = role === "server" || role === "reader"
+    ? [`--allow-read=${folder}`, `--allow-write=${folder}`]
+    : [];
+  return {
+    role,
+    name: `${role} ${index}`,
+    args: [
+      ...["run", "-q", "--no-prompt", "--cached-only", `-P=${role}`, "--allow-net=127.0.0.1"],
+      ...[...files, `src/${role}.ts`, "--instance", INSTANCE, ...args, "--stop-with-stdin"],
+    ],
+    env: { ...site.env, ...(secret === undefined ? {} : { ZIPNET_SECRET: secret }) },
+  };
+}

@@ -1,0 +1,98 @@
+/** `deno task testnet`: options, signals and files; `run.ts` does the rest. */
+import { EXIT, type ExitCode } from "../src/ops/exit.ts";
+import { exit, onStop, systemClock, systemRandom } from "../src/ops/system.ts";
+import { writeError, writeOutput } from "../src/ops/system.ts";
+import type { Command } from "./command.ts";
+import { HELP, OptionError, type Options, parseOptions } from "./options.ts";
+import { run } from "./run.ts";
+import { jsonView, textView, visible } from "./view.ts";
+
+const ROOT = new URL("../", import.meta.url);
+/** What a child needs to find the module cache; a variable that was not granted is left out. */
+const CACHE = ["DENO_DIR", "HOME", "XDG_CACHE_HOME"];
+
+function spawn(command: Command) {
+  return new Deno.Command(Deno.execPath(), {
+    args: [...command.args],
+    env: { ...command.env },
+    clearEnv: true,
+    cwd: ROOT,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}
+
+function cacheEnvironment(): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const variable of CACHE) {
+    const granted = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+    const value = granted ? Deno.env.get(variable) : undefined;
+    if (value !== undefined) env[variable] = value;
+  }
+  return env;
+}
+
+/** Appends to one log a process. */
+function logFiles(folder: string): (name: string, chunk: Uint8Array) => void {
+  const files = new Map<string, Deno.FsFile>();
+  return (name, chunk) => {
+    const path = new URL(`${folder}/${name.replace(" ", "-")}.log`, ROOT);
+    const file = files.get(name) ?? Deno.openSync(path, { create: true, append: true });
+    files.set(name, file);
+    for (let at = 0; at < chunk.length;) at += file.writeSync(chunk.subarray(at));
+  };
+}
+
+async function start(options: Options): Promise<ExitCode> {
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  onStop(() => stop());
+  if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", stop);
+  const time = new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
+  const folder = `.testnet/${time}-${Deno.pid}`;
+  Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });
+  try {
+    return await run(options, {
+      spawn,
+      clock: systemClock,
+      random: systemRandom,
+      site: { folder, env: cacheEnvironment() },
+      view: options.json ? jsonView : textView(Deno.stdout.isTerminal() && !Deno.noColor),
+      logged: options.keep ? logFiles(folder) : () => {},
+      write(inside, file, text) {
+        Deno.mkdirSync(new URL(inside, ROOT), { recursive: true });
+        Deno.writeTextFileSync(new URL(`${inside}/${file}`, ROOT), text);
+      },
+      output(line) {
+        try {
+          writeOutput(line + "\n");
+        } catch (error) {
+          if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+          stop();
+        }
+      },
+      error: (line) => writeError(line + "\n"),
+    }, stopped);
+  } finally {
+    if (options.keep) writeError(`state and logs are in ${folder}\n`);
+    else Deno.removeSync(new URL(folder, ROOT), { recursive: true });
+  }
+}
+
+async function main(): Promise<ExitCode> {
+  let options: Options | "help";
+  try {
+    options = parseOptions(Deno.args);
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    writeError(`testnet: ${visible(error.message)}\n`);
+    return error.exitCode;
+  }
+  if (options === "help") {
+    writeOutput(HELP);
+    return EXIT.clean;
+  }
+  return await start(options);
+}
+
+exit(await main());

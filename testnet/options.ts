@@ -1,0 +1,134 @@
+/** What the testnet is asked to do. Everything not fully understood is refused in one line. */
+import { parseArgs } from "@std/cli/parse-args";
+import { EXIT } from "../src/ops/exit.ts";
+import { nearest } from "../src/ops/nearest.ts";
+import { printableText } from "../src/ops/printable.ts";
+import { MAX_SERVERS } from "../src/protocol/parameters.ts";
+
+/** The checked options. */
+export interface Options {
+  readonly servers: number;
+  readonly clients: number;
+  /** Finalized rounds to talk for; undefined: until it is stopped. */
+  readonly rounds?: number;
+  /** What the clients say; empty: short lines of their own. */
+  readonly messages: readonly string[];
+  readonly json: boolean;
+  readonly keep: boolean;
+}
+
+/** Options that cannot be used; its message is one line. */
+export class OptionError extends Error {
+  override readonly name = "OptionError";
+  readonly exitCode = EXIT.options;
+}
+
+/** `minParticipants` of the `dev` preset: with fewer clients no round opens. */
+export const MIN_CLIENTS = 3;
+/** One process each; far above what one machine carries. */
+export const MAX_CLIENTS = 200;
+/** Longest `--message`, bytes of UTF-8. */
+export const MAX_MESSAGE_BYTES = 4_096;
+const MAX_ROUNDS = 1_000_000;
+
+/** What `--help` prints. */
+export const HELP = `zipnet testnet: a whole instance on this machine, one process for every node
+
+  --servers N     members of the committee, odd  [3]
+  --clients N     clients, ${MIN_CLIENTS} at least  [5]
+  --rounds N      talk for N finalized rounds, wait for the fate of every message, end  [until Ctrl-C]
+  --message TEXT  what a client says; may be given again, each goes out through the next client
+                  [short lines now and then]
+  --json          JSON lines
+  --keep          keep the state and the logs in .testnet/
+  --allow-two     allow a committee of 2
+  --help, -h      print this
+
+With --rounds the last line is "N rounds, P participants, M messages landed, L lost, V void": all
+rounds, the fewest participants of any, and the messages found in what two readers verified. A
+text that starts with a dash is written --message=-TEXT.
+Exit codes: 0 something landed, nothing was lost and both readers agree (without --rounds: a clean
+stop), 2 bad options, 1 anything else.
+`;
+
+const VALUES = ["servers", "clients", "rounds", "message"] as const;
+const SWITCHES = ["json", "keep", "allow-two", "help"] as const;
+
+/** The options of `args`, or the word `help`. Throws an `OptionError`. */
+export function parseOptions(args: string[]): Options | "help" {
+  const flags = parseArgs(args, {
+    string: VALUES,
+    boolean: SWITCHES,
+    collect: VALUES,
+    alias: { help: "h" },
+    unknown: (argument) => argument.startsWith("-") ? refuse(argument) : true,
+  });
+  if (flags.help) return "help";
+  const { message: messages } = flags;
+  messages.forEach(checkMessage);
+  if (flags._.length) throw new OptionError(`unexpected argument: ${got(String(flags._[0]))}`);
+  const number = (
+    name: (typeof VALUES)[number],
+    low: number,
+    high: number,
+    from = low,
+  ): number | undefined => {
+    const given = flags[name];
+    if (given.length > 1) throw new OptionError(`--${name} is given ${given.length} times`);
+    if (!given.length) return undefined;
+    if (/^\d{1,9}$/.test(given[0]) && +given[0] >= from && +given[0] <= high) return +given[0];
+    throw new OptionError(`--${name}: expected a number from ${low} to ${high}, ${got(given[0])}`);
+  };
+  const servers = number("servers", 3, MAX_SERVERS - 1, 0) ?? 3;
+  checkCommittee(servers, flags["allow-two"]);
+  const clients = number("clients", MIN_CLIENTS, MAX_CLIENTS) ?? 5;
+  const rounds = number("rounds", 1, MAX_ROUNDS);
+  if (rounds !== undefined && messages.length > clients * rounds) {
+    throw new OptionError(
+      `--message is given ${messages.length} times: ${clients} clients carry at most ` +
+        `${clients * rounds} in ${rounds} rounds`,
+    );
+  }
+  return { servers, clients, rounds, messages, json: flags.json, keep: flags.keep };
+}
+
+function refuse(argument: string): never {
+  const name = argument.split("=", 1)[0];
+  const known: string[] = [...VALUES, ...SWITCHES].map((it) => `--${it}`);
+  if (known.includes(name)) throw new OptionError(`${name}: expected a value, got none`);
+  const meant = nearest(name, known);
+  throw new OptionError(
+    `unknown option ${printableText(name.slice(0, 40))}` +
+      (meant ? `, did you mean ${meant}?` : "; --help lists them"),
+  );
+}
+
+function checkCommittee(servers: number, allowTwo: boolean): void {
+  if (servers < 2) {
+    throw new OptionError(
+      `--servers: a committee of ${servers} hides nobody from its operator, expected 3 or more`,
+    );
+  }
+  if (servers === 2 && !allowTwo) {
+    throw new OptionError("--servers: a committee of 2 needs --allow-two; expected 3 or more");
+  }
+  if (servers > 2 && servers % 2 === 0) {
+    throw new OptionError(
+      `--servers: expected an odd number, got ${servers} (${servers - 1} tolerates as many faults)`,
+    );
+  }
+}
+
+function checkMessage(message: string): void {
+  const bytes = new TextEncoder().encode(message).length;
+  if (bytes === 0) {
+    throw new OptionError("--message: expected a text, got none (write --message=-x for a dash)");
+  }
+  if (bytes > MAX_MESSAGE_BYTES) {
+    throw new OptionError(`--message: expected at most ${MAX_MESSAGE_BYTES} bytes, got ${bytes}`);
+  }
+}
+
+function got(value: string): string {
+  return value === "" ? "got none" : `got ${printableText(JSON.stringify(value.slice(0, 40)))}`;
+}
