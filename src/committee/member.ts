@@ -36,7 +36,7 @@ import { Blobs } from "./blobs.ts";
 import { type Command, encodeCommand } from "./commands.ts";
 import { Driver } from "./driver.ts";
 import type { Engine, EngineHost } from "./engine.ts";
-import { decodeEvidence, encodeEvidence, openRecord } from "./evidence.ts";
+import { decodeEvidence, encodeEvidence, openRecord, type Pending } from "./evidence.ts";
 import { Keys } from "./member_keys.ts";
 import { type Decision, type Evidence, ReleaseRules, type Store } from "./release.ts";
 import { CommitteeState, type Finals, type Live } from "./state.ts";
@@ -87,7 +87,6 @@ interface Work {
   aggregate?: Aggregate;
   share?: Share;
   opened?: boolean;
-  record?: Record;
   readonly shares: (Share | undefined)[];
   readonly times: number[];
 }
@@ -106,6 +105,8 @@ export class Member implements EngineHost {
   #state: CommitteeState;
   #head: Head;
   #headRecord: CertifiedRecord | undefined;
+  /** What the head rests on, while its certificate is not complete. */
+  #pending: Pending | undefined;
   #work: Work | undefined;
   #reacting = false;
   #again = false;
@@ -131,6 +132,7 @@ export class Member implements EngineHost {
     const evidence = this.#rules.attachment && decodeEvidence(this.#rules.attachment, manifest);
     if (evidence) {
       if ("certified" in evidence) this.#headRecord = evidence.certified;
+      else this.#pending = evidence.pending;
       this.#head = headOf(
         "certified" in evidence ? evidence.certified.record : evidence.pending.record,
         manifest,
@@ -441,18 +443,17 @@ export class Member implements EngineHost {
       partials = live.partials as Signed[];
     const record = openRecord(manifest, header, aggregate, prepares, partials, shares);
     if (!record) return;
-    const pending = { record, aggregate, prepares, partials, shares };
-    work.record = record;
-    this.#finalize(record, partials, encodeEvidence({ pending }));
+    this.#finalize({ record, aggregate, prepares, partials, shares });
   }
 
-  #finalize(record: Record, partials: readonly Signed[], attachment: Uint8Array): void {
+  #finalize(pending: Pending): void {
+    const { record, partials } = pending;
     const { round, previous, hash } = record.header;
     const decision = this.#rules.final(
       { hash: record.hash, round, previous, header: hash },
       partials,
       { sharesMatch: true },
-      attachment,
+      this.#pending === pending ? this.#rules.attachment! : encodeEvidence({ pending }),
     );
     if ("refused" in decision) {
       this.options.environment.observe("warn", "FINAL refused", { round, rule: decision.refused });
@@ -460,6 +461,7 @@ export class Member implements EngineHost {
     }
     this.#head = headOf(record, this.options.manifest);
     this.#headRecord = undefined;
+    this.#pending = pending;
     this.#offerStatement(decision.signed, round);
   }
 
@@ -487,7 +489,6 @@ export class Member implements EngineHost {
 
   /** The head that I signed is not the state's yet: help it there. */
   #offerHead(): void {
-    const attachment = this.#rules.attachment;
     if (this.#headRecord) {
       const { record, certificate } = this.#headRecord;
       certificate.forEach((signature, i) => {
@@ -498,11 +499,8 @@ export class Member implements EngineHost {
           signature,
         }, record.header.round);
       });
-    } else if (attachment) {
-      const evidence = decodeEvidence(attachment, this.options.manifest);
-      if ("pending" in evidence && !this.#mineIn(this.#state.finals, evidence.pending.record)) {
-        this.#finalize(evidence.pending.record, evidence.pending.partials, attachment);
-      }
+    } else if (this.#pending && !this.#mineIn(this.#state.finals, this.#pending.record)) {
+      this.#finalize(this.#pending);
     }
   }
 
@@ -530,13 +528,12 @@ export class Member implements EngineHost {
       ) {
         this.#head = headOf(record, manifest);
         this.#headRecord = evidence.certified;
+        this.#pending = undefined;
         this.options.events.finalized(evidence.certified);
       }
     } else {
-      const { record, partials } = evidence.pending;
-      if (equal(record.header.previous, this.#rules.head.hash)) {
-        this.#finalize(record, partials, bytes);
-      }
+      const { record } = evidence.pending;
+      if (equal(record.header.previous, this.#rules.head.hash)) this.#finalize(evidence.pending);
     }
   }
 
@@ -544,6 +541,7 @@ export class Member implements EngineHost {
     const certified = { record, certificate };
     this.#rules.attach(encodeEvidence({ certified }));
     this.#headRecord = certified;
+    this.#pending = undefined;
     this.options.events.finalized(certified, phases);
   }
 
@@ -576,12 +574,8 @@ export class Member implements EngineHost {
     this.#offered.clear();
     const work = this.#work;
     this.#work = undefined;
-    if (!equal(finals.record, this.#rules.head.hash) || this.#headRecord) return;
-    const evidence = work?.record && equal(work.record.hash, finals.record)
-      ? undefined
-      : this.#rules.attachment && decodeEvidence(this.#rules.attachment, this.options.manifest);
-    const record = evidence && "pending" in evidence ? evidence.pending.record : work?.record;
-    if (!record) return;
+    const record = this.#pending?.record;
+    if (!record || !equal(finals.record, record.hash)) return;
     if (work?.roster) {
       this.#attendance.record(participants(record.bitmap), work.roster);
       this.#keys.keep(this.#state.registry.roster);

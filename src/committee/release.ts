@@ -6,7 +6,7 @@
  * signature exists: a `Store` whose `save` throws means no signature and no change. The boot nonce
  * is never stored as mine, so a lost or rolled-back register opens nothing of an earlier boot.
  */
-import { equal, type HeaderHash, type RecordHash } from "../protocol/bytes.ts";
+import { compare, type HeaderHash, type RecordHash } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { sharesHash } from "../protocol/share.ts";
 import { conviction, type Signed, type Statement } from "../protocol/statements.ts";
@@ -300,6 +300,11 @@ export class ReleaseRules {
   #sign<S extends Statement>(statement: S): Decision<S> {
     return { signed: this.#options.scheme.sign(statement) };
   }
+}
+
+/** All that is compared here is public: no need for constant time. */
+function equal(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && compare(a, b) === 0;
 }
 
 function refuse(refused: Refusal): { readonly refused: Refusal } {

@@ -3,7 +3,6 @@
  * and variable fields behind their u32 length. A `Reader` refuses what is short, long or out of
  * range, so that every value has one encoding and a decoder never looks past its input.
  */
-import { timingSafeEqual } from "node:crypto";
 import { ProtocolError } from "./errors.ts";
 
 /** A `Uint8Array` that went through the check its name stands for. */
@@ -37,9 +36,12 @@ function join(parts: readonly Uint8Array[]): Uint8Array {
   return out;
 }
 
-/** Equality of two byte strings in time that depends on their lengths alone. */
+/** Equality of two byte strings, looking at every byte whatever the first ones are. */
 export function equal(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && timingSafeEqual(a, b);
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let i = 0; i < a.length; i++) difference |= a[i] ^ b[i];
+  return difference === 0;
 }
 
 /** Bytewise order: negative, zero or positive, as `Array.sort` wants it. */
@@ -94,7 +96,12 @@ export function unhex(text: string, length: number): Uint8Array {
 
 /** Four bytes, little-endian. */
 export function u32(value: number): Uint8Array {
-  return Uint8Array.of(value, value >>> 8, value >>> 16, value >>> 24);
+  const out = new Uint8Array(4);
+  out[0] = value;
+  out[1] = value >>> 8;
+  out[2] = value >>> 16;
+  out[3] = value >>> 24;
+  return out;
 }
 
 /** Eight bytes, little-endian. */

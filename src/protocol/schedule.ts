@@ -6,7 +6,7 @@
  * `H(check ‖ h ‖ first 20 bytes)[0..4]`. Four sub-tables of `per` cells; the entry is XORed into
  * cells `j × per + (u32 at 4 j of H(cell ‖ h ‖ c)) mod per`, j = 0..3.
  */
-import { type HeaderHash, hex, Reader, Writer, xorInto } from "./bytes.ts";
+import { equal, type HeaderHash, hex, isZero, Writer } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { hash } from "./hash.ts";
 
@@ -36,7 +36,7 @@ export function createEntry(h: HeaderHash, commitment: Uint8Array, units: number
 export function insertEntry(table: Uint8Array, h: HeaderHash, entry: Uint8Array): void {
   const per = cellsOf(table);
   for (const cell of cells(h, entry.subarray(0, 16), per)) {
-    xorInto(table.subarray(cell * ENTRY_BYTES, (cell + 1) * ENTRY_BYTES), entry);
+    xorCell(table, cell * ENTRY_BYTES, entry);
   }
 }
 
@@ -45,36 +45,37 @@ export function insertEntry(table: Uint8Array, h: HeaderHash, entry: Uint8Array)
  * another: pass over the cells upwards until a whole pass peels nothing or 4 × per are out.
  */
 export function decodeSchedule(vector: Uint8Array, h: HeaderHash): DecodedSchedule {
-  const per = cellsOf(vector);
+  const per = cellsOf(vector), count = 4 * per;
   const table = vector.slice();
-  const at = (cell: number) => table.subarray(cell * ENTRY_BYTES, (cell + 1) * ENTRY_BYTES);
   const entries: Reservation[] = [], peeled = new Set<string>();
   // A cell that was refused is looked at again only after its bytes changed.
-  const pending = new Uint8Array(4 * per).fill(1);
-  for (let progress = true; progress && entries.length < 4 * per;) {
+  const pending = new Uint8Array(count).fill(1);
+  for (let progress = true; progress && entries.length < count;) {
     progress = false;
-    for (let cell = 0; cell < 4 * per && entries.length < 4 * per; cell++) {
+    for (let cell = 0; cell < count && entries.length < count; cell++) {
       if (pending[cell] === 0) continue;
       pending[cell] = 0;
-      const entry = at(cell);
-      if (empty(entry)) continue;
-      const c = entry.slice(0, 16);
-      const expected = check(h, entry.subarray(0, 20));
-      if (expected.some((byte, i) => byte !== entry[20 + i])) continue;
+      const at = cell * ENTRY_BYTES;
+      if (emptyCell(table, at)) continue;
+      const entry = table.slice(at, at + ENTRY_BYTES);
+      if (!equal(check(h, entry.subarray(0, 20)), entry.subarray(20))) continue;
+      const c = entry.subarray(0, 16), name = hex(c);
       const places = cells(h, c, per);
-      if (!places.includes(cell) || peeled.has(hex(c))) continue;
-      peeled.add(hex(c));
-      const copy = entry.slice();
+      if (!places.includes(cell) || peeled.has(name)) continue;
+      peeled.add(name);
       for (const place of places) {
-        xorInto(at(place), copy);
+        xorCell(table, place * ENTRY_BYTES, entry);
         pending[place] = 1;
       }
-      const fields = new Reader(copy.subarray(16, 20), "entry");
-      entries.push({ commitment: c, units: fields.u16(), flags: fields.u16() });
+      entries.push({
+        commitment: c,
+        units: entry[16] | entry[17] << 8,
+        flags: entry[18] | entry[19] << 8,
+      });
       progress = true;
     }
   }
-  return { entries, complete: empty(table) };
+  return { entries, complete: isZero(table) };
 }
 
 function check(h: HeaderHash, body: Uint8Array): Uint8Array {
@@ -82,8 +83,9 @@ function check(h: HeaderHash, body: Uint8Array): Uint8Array {
 }
 
 function cells(h: HeaderHash, commitment: Uint8Array, per: number): number[] {
-  const digest = new Reader(hash("cell", h, commitment), "cell");
-  return [0, 1, 2, 3].map((j) => j * per + digest.u32() % per);
+  const d = hash("cell", h, commitment);
+  const word = (at: number) => (d[at] | d[at + 1] << 8 | d[at + 2] << 16 | d[at + 3] << 24) >>> 0;
+  return [word(0) % per, per + word(4) % per, 2 * per + word(8) % per, 3 * per + word(12) % per];
 }
 
 function cellsOf(table: Uint8Array): number {
@@ -96,7 +98,11 @@ function cellsOf(table: Uint8Array): number {
   return table.length / (4 * ENTRY_BYTES);
 }
 
-function empty(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if (bytes[i] !== 0) return false;
+function emptyCell(table: Uint8Array, at: number): boolean {
+  for (let i = at; i < at + ENTRY_BYTES; i++) if (table[i] !== 0) return false;
   return true;
+}
+
+function xorCell(table: Uint8Array, at: number, entry: Uint8Array): void {
+  for (let i = 0; i < ENTRY_BYTES; i++) table[at + i] ^= entry[i];
 }

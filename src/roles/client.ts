@@ -62,6 +62,13 @@ interface Session {
   readonly pairs: Map<number, { readonly bundle: Bundle; readonly key: Uint8Array }>;
 }
 
+/** The last envelope sent. */
+interface Sent {
+  readonly round: number;
+  readonly envelope: Envelope;
+  receipt?: { readonly bytes: Uint8Array; readonly aggregator: Peer };
+}
+
 /** A running client. */
 export class Client {
   readonly outbox: Outbox;
@@ -75,7 +82,7 @@ export class Client {
   #head: Head;
   #lastParticipants: number | undefined;
   #pending: { readonly opened: OpenedHeader; readonly proof: RosterProof | undefined } | undefined;
-  #sent: { readonly round: number; readonly envelope: Envelope } | undefined;
+  #sent: Sent | undefined;
   #lastRound = 0;
   #absent = 0;
   #ready = false;
@@ -194,6 +201,7 @@ export class Client {
     const mine = this.#sent?.round === record.header.round &&
       equal(this.#sent.envelope.header, record.header.hash);
     const took = mine && participates(record.bitmap, this.#sent!.envelope.index);
+    if (mine && !took) this.#leftOut(this.#sent!);
     if (verified.linked) this.outbox.record(record, before, after, took);
     else this.outbox.reset();
     this.outbox.expire();
@@ -270,7 +278,9 @@ export class Client {
       this.#lastParticipants >= minParticipants;
     const plain = this.outbox.compose(header, this.#head, { reserve: enough });
     const keys = manifest.servers.map((_, i) => this.#pair(header, i));
-    const padded = applyPads(padCipher(parameters.suite), keys, header.hash, joinVectors(plain));
+    const body = joinVectors(plain);
+    const padded = applyPads(padCipher(parameters.suite), keys, header.hash, body);
+    for (const bytes of [plain.schedule, plain.messages, body]) bytes.fill(0);
     const envelope = createEnvelope(
       signer,
       header.hash,
@@ -297,20 +307,28 @@ export class Client {
     return key;
   }
 
+  /** A receipt is kept as evidence; it is checked once, and again when it matters. */
   #receipt(bytes: Uint8Array, aggregator: Peer): void {
-    if (!this.#sent) return;
-    const { observe } = this.options.environment;
-    if (equal(bytes.subarray(0, 32), this.#sent.envelope.header)) {
-      checkReceipt(bytes, aggregator.key, this.#sent.envelope);
-      if (!this.#ready) {
-        this.#ready = true;
-        observe("info", "taking part", {
-          client: hex(this.options.signer.key),
-          index: this.#sent.envelope.index,
-        });
-        this.options.ready?.();
-      }
-    }
+    if (!this.#sent || !equal(bytes.subarray(0, 32), this.#sent.envelope.header)) return;
+    this.#sent.receipt = { bytes, aggregator };
+    if (this.#ready) return;
+    checkReceipt(bytes, aggregator.key, this.#sent.envelope);
+    this.#ready = true;
+    const { index } = this.#sent.envelope, client = hex(this.options.signer.key);
+    this.options.environment.observe("info", "taking part", { client, index });
+    this.options.ready?.();
+  }
+
+  /** An envelope of ours is not in the record: did the aggregator take it and leave it out? */
+  #leftOut({ round, envelope, receipt }: Sent): void {
+    if (!receipt) return;
+    try {
+      checkReceipt(receipt.bytes, receipt.aggregator.key, envelope);
+      this.options.environment.observe("warn", "left out in spite of a receipt", {
+        round,
+        aggregator: receipt.aggregator.id,
+      });
+    } catch { /* no evidence of anything */ }
   }
 }
 
