@@ -8,10 +8,9 @@ await runRole(
   "client",
   Deno.args,
   async ({ options, environment, network, signer, up, meet, stop, onStop, fail, print }) => {
-    const early: string[] = [];
-    let mouth: Mouth | undefined;
+    const mouth = new Mouth(options, print);
     const read = async () => {
-      for await (const line of lines()) mouth ? mouth.line(line) : early.push(line);
+      for await (const line of lines()) mouth.line(line);
       if (options.stopWithStdin) stop();
     };
     if (options.stdin) read().catch(fail);
@@ -25,10 +24,9 @@ await runRole(
       minParticipants: options.minParticipants,
       ready: () => options.json && print(`${JSON.stringify({ ready: true })}\n`),
       refused: fail,
-      round: () => mouth?.round(),
+      round: () => mouth.round(),
     });
     onStop(() => client.stop("shutdown"));
-    mouth = new Mouth(client.outbox, options, print);
-    for (const line of early.splice(0)) mouth.line(line);
+    mouth.open(client.outbox);
   },
 );

@@ -11,6 +11,9 @@ import { Talk } from "./talk.ts";
 /** Rounds in silence that the last messages have to land. */
 export const SILENT_ROUNDS = 20;
 
+/** The reason of a client that was asked to stop. */
+const SHUTDOWN = /\bshutdown$/;
+
 /** What the course does to the world. */
 export interface Actions {
   /** Gives a client a message. */
@@ -42,7 +45,11 @@ export class Course {
   client(index: number, line: Record<string, unknown>): void {
     if (line.ready === true) this.#ready.add(index);
     else if (typeof line.id === "string" && "outcome" in line) {
-      this.#ledger.outcome(line.id, parseOutcome(line));
+      const outcome = parseOutcome(line);
+      // Ctrl-C reaches the clients before us: what they drop then was not lost by the channel. A
+      // client that goes on its own ends the run anyway.
+      if (outcome.outcome !== "landed" && SHUTDOWN.test(outcome.reason)) return;
+      this.#ledger.outcome(line.id, outcome);
       this.#end();
     }
   }

@@ -18,7 +18,7 @@ import { Course } from "./course.ts";
 import { Fleet } from "./fleet.ts";
 import type { Options } from "./options.ts";
 import { parseRecord } from "./record.ts";
-import { endingLines, type View } from "./view.ts";
+import { endingLines, type View, visible } from "./view.ts";
 
 /** What a run needs from outside. */
 export interface World {
@@ -48,7 +48,7 @@ export async function run(options: Options, world: World, stop: Promise<void>): 
   const { promise: ended, resolve: end } = Promise.withResolvers<End>();
   const show = (lines: readonly string[]) => lines.forEach(world.output);
   const clients: Child[] = [];
-  let failed = false;
+  let running = true;
   const stall = watch(world.clock, () => {
     const { ready, counting } = course;
     const missing = counting || ready === options.clients
@@ -69,7 +69,7 @@ export async function run(options: Options, world: World, stop: Promise<void>): 
       task();
     } catch (error) {
       if (!(error instanceof Disagreement)) throw error;
-      failed = true;
+      running = false;
       end(failure([error.message]));
     }
   };
@@ -85,20 +85,22 @@ export async function run(options: Options, world: World, stop: Promise<void>): 
     fleet.start(command, { said, logged: (chunk) => world.logged(command.name, chunk) });
 
   assemble(options, world, launch, {
-    client: (index, line) => course.client(index, line),
+    client: (index, line) => running && course.client(index, line),
     reader: (index, line) =>
       guard(() => {
-        if (!failed && !("manifest" in line)) course.reader(index, parseRecord(line));
+        // A reader starts with the manifest of the committee that it follows.
+        if (running && !("manifest" in line)) course.reader(index, parseRecord(line));
       }),
     started: (child) => clients.push(child),
   }).catch((error) => end(failure([error instanceof Error ? error.message : String(error)])));
 
   const { lines, exitCode } = await ended;
+  running = false;
   stall.cancel();
   await fleet.stop();
   if (exitCode !== EXIT.clean) course.close();
-  lines.forEach(world.error);
-  for (const { id, reason } of course.losses) world.error(`message ${id} is lost: ${reason}`);
+  const losses = course.losses.map(({ id, reason }) => `message ${id} is lost: ${reason}`);
+  for (const line of [...lines, ...losses]) world.error(visible(line));
   if (course.counting) show(world.view.summary(course.summary));
   return exitCode;
 }

@@ -2,29 +2,31 @@
  * Who took part lately, as far as this server saw: the reason for which an absent client's place
  * may be freed, and against which a leader's claim of absence is held.
  */
-import { hex } from "../protocol/bytes.ts";
+import { hex, unhex } from "../protocol/bytes.ts";
 import type { Roster } from "../protocol/roster.ts";
 
-/** Counts records since each client was last seen; bounded by the roster. */
+/** Counts records since each client of the roster was last seen. */
 export class Attendance {
   #records = 0;
   readonly #seen = new Map<string, number>();
+  /** Clients whose place was freed against what this server saw, by the record at which it was. */
+  readonly #wronged = new Map<string, number>();
 
   constructor(readonly leaseRounds: number) {}
 
-  /** A record was certified with these participants. */
+  /** A record was certified with these participants of this roster. */
   record(participants: readonly number[], roster: Roster): void {
     this.#records++;
+    const standing = new Set([...roster.clients()].map(([, { client }]) => hex(client)));
+    for (const name of this.#seen.keys()) if (!standing.has(name)) this.#seen.delete(name);
+    for (const name of standing) if (!this.#seen.has(name)) this.#seen.set(name, this.#records);
     for (const index of participants) {
       const entry = roster.at(index);
       if (entry) this.#seen.set(hex(entry.client), this.#records);
     }
-    for (const [, { client }] of roster.clients()) {
-      if (!this.#seen.has(hex(client))) this.#seen.set(hex(client), this.#records);
-    }
-    if (this.#seen.size > 2 * roster.count + 16) {
-      for (const name of this.#seen.keys()) {
-        if (this.#records - this.#seen.get(name)! > 2 * this.leaseRounds) this.#seen.delete(name);
+    for (const [name, since] of this.#wronged) {
+      if (standing.has(name) || this.#records - since >= this.leaseRounds) {
+        this.#wronged.delete(name);
       }
     }
   }
@@ -40,14 +42,20 @@ export class Attendance {
     return out;
   }
 
-  /** Whether this server saw the client in one of the last `leaseRounds` records. */
-  sawLately(client: Uint8Array): boolean {
-    const seen = this.#seen.get(hex(client));
-    return seen !== undefined && this.#records - seen < this.leaseRounds;
+  /** A client's place was freed for absence: held against what this server saw. */
+  expired(client: Uint8Array): void {
+    const name = hex(client), seen = this.#seen.get(name);
+    if (seen !== undefined && this.#records - seen < this.leaseRounds) {
+      this.#wronged.set(name, this.#records);
+    }
+    this.#seen.delete(name);
   }
 
-  /** Forgets a client whose place was given up, so that its next session starts anew. */
-  forget(client: Uint8Array): void {
-    this.#seen.delete(hex(client));
+  /** A client that lost its place without a reason and does not stand in the roster again. */
+  wronged(roster: Roster): string | undefined {
+    for (const name of this.#wronged.keys()) {
+      if (roster.indexOf(unhex(name, 32)) === undefined) return name;
+    }
+    return undefined;
   }
 }

@@ -39,6 +39,8 @@ export interface StateEvents {
   voided?(live: Live, reason: string): void;
   /** All servers signed FINAL for a record: it is the head now. */
   finalized?(finals: Finals): void;
+  /** A client's place was freed because of absence. */
+  expired?(client: Uint8Array): void;
   /** Two statements that convict their server. */
   equivocation?(why: string, a: Signed, b: Signed): void;
 }
@@ -92,7 +94,9 @@ export class CommitteeState {
       case "leave":
         return this.registry.leave(command.registration);
       case "expire":
-        return this.registry.expire(command.index, command.client);
+        if (!this.registry.expire(command.index, command.client)) return false;
+        this.events.expired?.(command.client);
+        return true;
       case "propose":
         return this.#propose(command.round, command.header);
       case "aggregate":
@@ -279,8 +283,12 @@ export class CommitteeState {
 
   #void(header: HeaderHash, signed: Signed): boolean {
     const list = this.voids.get(hex(header)) ?? [];
-    if (list.some((other) => equal(other.server, signed.server)) || this.voids.size >= MAX_VOIDED) {
-      return false;
+    if (list.some((other) => equal(other.server, signed.server))) return false;
+    if (list.length === 0 && this.voids.size >= MAX_VOIDED) {
+      // Only a VOID of what somebody released is ever needed as evidence.
+      const spare = [...this.voids.keys()].find((name) => !this.released.has(name));
+      if (spare === undefined) return false;
+      this.voids.delete(spare);
     }
     this.voids.set(hex(header), [...list, signed]);
     return true;

@@ -18,7 +18,7 @@ import { Feed, NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
 import { Link } from "./link.ts";
 import { OPENED_FRAME } from "./server.ts";
-import { type InstanceStreams, instanceStreams, SERVER_REGISTRY } from "./streams.ts";
+import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
 
 /** What an aggregator is made of. */
 export interface AggregatorOptions {

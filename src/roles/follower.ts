@@ -110,7 +110,7 @@ export class Follower {
 
   #record(bytes: Uint8Array, peer: Peer): void {
     if (this.#ended) return;
-    const { manifest, events } = this.options;
+    const { events } = this.options;
     const before = this.#chain.head.round;
     let verified: Verified;
     try {

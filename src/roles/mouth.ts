@@ -3,7 +3,8 @@
  * fixed payload at a cadence. With `--json` each line is `{"id"?, "message"}` or `{"id"?,
  * "payload": base64}`, and each outcome a line; without, a line is a message.
  */
-import type { Outbox } from "./outbox.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { Outbox, Progress } from "./outbox.ts";
 
 /** The options that it follows. */
 export interface MouthOptions {
@@ -12,16 +13,23 @@ export interface MouthOptions {
   readonly message?: string;
 }
 
+/** Lines that may wait until the client takes part. */
+const MAX_EARLY = 1_024;
+
 /** Speaks for a client process. */
 export class Mouth {
+  readonly #early: string[] = [];
+  #outbox: Outbox | undefined;
   #rounds = 0;
   #count = 0;
 
-  constructor(
-    readonly outbox: Outbox,
-    readonly options: MouthOptions,
-    readonly print: (line: string) => void,
-  ) {}
+  constructor(readonly options: MouthOptions, readonly print: (line: string) => void) {}
+
+  /** The client is there: what was said so far goes out. */
+  open(outbox: Outbox): void {
+    this.#outbox = outbox;
+    for (const line of this.#early.splice(0)) this.line(line);
+  }
 
   /** A round went by: the fixed payload goes out at its cadence. */
   round(): void {
@@ -34,25 +42,34 @@ export class Mouth {
   /** One line of standard input. */
   line(line: string): void {
     if (line === "") return;
-    if (!this.options.json) return this.#send(undefined, new TextEncoder().encode(line));
-    let given: { id?: unknown; message?: unknown; payload?: unknown };
+    if (!this.#outbox) {
+      if (this.#early.length < MAX_EARLY) this.#early.push(line);
+      else {this.#say({
+          outcome: "refused",
+          reason: `over ${MAX_EARLY} lines before the committee was met`,
+        });}
+    } else if (!this.options.json) this.#send(undefined, new TextEncoder().encode(line));
+    else this.#object(line);
+  }
+
+  #object(line: string): void {
+    let given: { readonly id?: unknown; readonly message?: unknown; readonly payload?: unknown };
+    let bytes: Uint8Array;
     try {
       given = JSON.parse(line);
-      const { message, payload } = given;
-      const bytes = typeof message === "string"
-        ? new TextEncoder().encode(message)
-        : Uint8Array.from(atob(payload as string), (character) => character.charCodeAt(0));
-      if (typeof message !== "string" && typeof payload !== "string") throw new TypeError();
-      this.#send(given.id, bytes);
+      bytes = bytesOf(given);
     } catch {
-      this.#say({ refused: 'expected a line {"message": text} or {"payload": base64}' });
+      return this.#say({
+        outcome: "refused",
+        reason: 'expected a line {"message": text} or {"payload": base64}',
+      });
     }
+    this.#send(given.id, bytes);
   }
 
   #send(id: unknown, payload: Uint8Array): void {
     const name = typeof id === "string" || typeof id === "number" ? id : ++this.#count;
-    const told = (p: { kind: string }) => {
-      const { kind, ...rest } = p;
+    const told = ({ kind, ...rest }: Progress) => {
       this.#say(
         kind === "retrying"
           ? { id: name, retrying: true, ...rest }
@@ -60,9 +77,10 @@ export class Mouth {
       );
     };
     try {
-      this.outbox.send(payload).onProgress(told);
+      this.#outbox!.send(payload).onProgress(told);
     } catch (error) {
-      told({ kind: "refused", reason: (error as Error).message } as { kind: string });
+      if (!(error instanceof ProtocolError)) throw error;
+      told({ kind: "refused", reason: error.message });
     }
   }
 
@@ -70,4 +88,12 @@ export class Mouth {
     if (this.options.json) this.print(`${JSON.stringify(object)}\n`);
     else this.print(`${Object.values(object).join(" ")}\n`);
   }
+}
+
+function bytesOf(
+  { message, payload }: { readonly message?: unknown; readonly payload?: unknown },
+): Uint8Array {
+  if (typeof message === "string") return new TextEncoder().encode(message);
+  if (typeof payload !== "string") throw new TypeError();
+  return Uint8Array.from(atob(payload), (character) => character.charCodeAt(0));
 }

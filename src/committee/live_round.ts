@@ -1,0 +1,282 @@
+/**
+ * What a server owes the live round, step by step: OPEN, PREPARE, PARTIAL, FINAL. Each step looks at
+ * the state anew and does nothing where its turn has not come, so it may be called at any time.
+ */
+import { type Aggregate, decodeAggregate, participants } from "../protocol/aggregate.ts";
+import { equal, type HeaderHash, hex } from "../protocol/bytes.ts";
+import { checkBundles, decodeHeader, type Header } from "../protocol/header.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import { checkExtends, type OpenedHeader } from "../protocol/opened.ts";
+import { padCipher } from "../protocol/pad.ts";
+import type { Roster } from "../protocol/roster.ts";
+import {
+  createShare,
+  decodeShare,
+  encodeShare,
+  type Share,
+  shareCommitment,
+} from "../protocol/share.ts";
+import type { Signed, Statement } from "../protocol/statements.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Attendance } from "./attendance.ts";
+import { openRecord } from "./evidence.ts";
+import type { Exchange } from "./exchange.ts";
+import type { Heads } from "./heads.ts";
+import type { Keys } from "./member_keys.ts";
+import type { Proposals } from "./proposals.ts";
+import type { Decision, Facts, HeaderView, ReleaseRules } from "./release.ts";
+import type { CommitteeState, Live } from "./state.ts";
+
+/** What a server works with in every round. */
+export interface Bench {
+  readonly manifest: Manifest;
+  readonly self: number;
+  readonly environment: Environment;
+  readonly rules: ReleaseRules;
+  readonly keys: Keys;
+  readonly exchange: Exchange;
+  readonly proposals: Proposals;
+  readonly heads: Heads;
+  readonly attendance: Attendance;
+  /** Clients whose admission this server checked before, by hex. */
+  readonly admitted: Set<string>;
+  readonly admits: (client: Uint8Array) => string | undefined;
+}
+
+/** When each phase was over at this server, Unix ms. */
+export interface Times {
+  readonly seen: number;
+  opened?: number;
+  aggregated?: number;
+  prepared?: number;
+  released?: number;
+}
+
+/** A header as the rules look at it. */
+export function viewOf(header: Header, self: number): HeaderView {
+  return { ...header, nonce: header.bundles[self].nonce };
+}
+
+/** One server's work on one live header. */
+export class LiveRound {
+  readonly times: Times;
+  readonly #shares: (Share | undefined)[];
+  #header: Header | undefined;
+  #roster: Roster | undefined;
+  #aggregate: Aggregate | undefined;
+  #share: Share | undefined;
+
+  constructor(readonly bench: Bench, readonly hash: HeaderHash) {
+    this.times = { seen: bench.environment.clock.now() };
+    this.#shares = bench.manifest.servers.map(() => undefined);
+  }
+
+  /** The header, once it is here. */
+  get header(): Header | undefined {
+    return this.#header;
+  }
+  /** The roster that the header names. */
+  get roster(): Roster | undefined {
+    return this.#roster;
+  }
+
+  /** The header with its OPENs, once all servers signed. */
+  opened(live: Live): OpenedHeader | undefined {
+    if (!this.#header || live.opens.includes(undefined)) return undefined;
+    return { header: this.#header, opens: live.opens.map((signed) => signed!.signature) };
+  }
+
+  /** Does what is owed now; `opened` is told once when all have OPENed. */
+  owe(
+    live: Live,
+    state: CommitteeState,
+    opened: (header: OpenedHeader, roster: Roster) => void,
+  ): void {
+    const { self } = this.bench, now = this.bench.environment.clock.now;
+    const header = this.#header ??= this.#findHeader(state);
+    if (!header) return;
+    if (!live.opens[self]) this.#oweOpen(live, state, header);
+    const all = this.opened(live);
+    if (!all) return;
+    if (this.times.opened === undefined) {
+      this.times.opened = now();
+      opened(all, this.#roster!);
+    }
+    if (live.digest === undefined) return;
+    const aggregate = this.#aggregate ??= this.#findAggregate(live.digest, header);
+    if (!aggregate) return;
+    this.times.aggregated ??= now();
+    if (!live.prepares[self]) this.#owePrepare(live, state, header, aggregate);
+    if (live.prepares.includes(undefined)) return;
+    this.times.prepared ??= now();
+    if (!live.partials[self]) this.#owePartial(live, state, header, aggregate);
+    if (live.partials.includes(undefined)) return;
+    this.times.released ??= now();
+    this.#oweFinal(live, state, header, aggregate);
+  }
+
+  #oweOpen(live: Live, state: CommitteeState, header: Header): void {
+    const { rules, keys, self, environment } = this.bench;
+    if (live.declined.has(self)) return;
+    const objection = this.#objection(header, live, state);
+    const decision = rules.open(viewOf(header, self), environment.clock.now(), objection);
+    if ("signed" in decision) keys.use(header.bundles[self]);
+    this.#say(live, decision, objection);
+  }
+
+  #owePrepare(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
+    const { rules, keys, self, environment, manifest } = this.bench;
+    if (live.declined.has(self)) return;
+    const entries = this.#participants(aggregate);
+    if (!keys.opens(header.bundles[self])) {
+      return this.#decline(live, "the key of this header is gone");
+    }
+    if (!this.#share) {
+      const pairs = entries.flatMap((entry) => entry ? [keys.pair(entry)] : []);
+      const cipher = padCipher(manifest.parameters.suite);
+      this.#share = createShare(cipher, pairs, header, environment.random(32), manifest.parameters);
+    }
+    const p = shareCommitment(this.#share, aggregate.digest, manifest.servers[self]);
+    this.#say(
+      live,
+      rules.prepare(viewOf(header, self), aggregate.digest, p, this.#facts(aggregate, state)),
+    );
+  }
+
+  #owePartial(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
+    const { rules, self, exchange } = this.bench;
+    if (live.declined.has(self) || !this.#share) return;
+    const decision = rules.partial(
+      viewOf(header, self),
+      live.prepares,
+      this.#facts(aggregate, state),
+    );
+    if ("signed" in decision) exchange.push(commitmentOf(live, self), encodeShare(this.#share));
+    this.#say(live, decision);
+  }
+
+  #oweFinal(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
+    const { heads, manifest, keys, self, environment } = this.bench;
+    if (heads.head.round >= header.round) return;
+    manifest.servers.forEach((server, i) => {
+      this.#shares[i] ??= this.#findShare(live, header, aggregate, server, i);
+    });
+    const shares = this.#shares.filter((share) => share !== undefined);
+    if (shares.length < manifest.servers.length) {
+      // A share of mine from an earlier boot that nobody has is lost with its key: say so, in the end.
+      const lost = !this.#shares[self] && !keys.opens(header.bundles[self]);
+      const late = environment.clock.now() - this.times.seen > manifest.parameters.roundDeadline;
+      if (lost && late) sayVoid(this.bench, state, header);
+      return;
+    }
+    const prepares = live.prepares as Signed[], partials = live.partials as Signed[];
+    const record = openRecord(manifest, header, aggregate, prepares, partials, shares);
+    if (record) heads.finalize({ record, aggregate, prepares, partials, shares });
+  }
+
+  /** What is false in a header beyond the rules that need memory, or undefined. */
+  #objection(header: Header, live: Live, state: CommitteeState): string | undefined {
+    const { manifest, keys, self, heads, attendance, admits, admitted } = this.bench;
+    const { roster } = state.registry;
+    try {
+      if (header.round !== live.round) return "another round than proposed";
+      checkExtends(header, heads.head);
+      checkBundles(manifest, header, keys.checked);
+      if (!equal(header.bundles[self].bytes, keys.newest.bytes)) return "an older bundle of mine";
+      if (header.rosterSize !== roster.size || !equal(header.rosterRoot, roster.root)) {
+        return "another roster";
+      }
+      const wronged = attendance.wronged(roster);
+      if (wronged) return `client ${wronged.slice(0, 16)} was left out, yet took part lately`;
+      for (const [, { client }] of roster.clients()) {
+        if (admitted.has(hex(client))) continue;
+        const refused = admits(client);
+        if (refused) return `client ${hex(client).slice(0, 16)} is not admitted here: ${refused}`;
+        admitted.add(hex(client));
+      }
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return undefined;
+  }
+
+  #findHeader(state: CommitteeState): Header | undefined {
+    return this.bench.exchange.get(this.hash, (bytes) => {
+      const header = decodeHeader(bytes, this.bench.manifest);
+      if (!equal(header.hash, this.hash)) return undefined;
+      this.#roster = state.registry.roster.clone();
+      return header;
+    });
+  }
+
+  #findAggregate(digest: Uint8Array, header: Header): Aggregate | undefined {
+    return this.bench.exchange.get(digest, (bytes) => {
+      const aggregate = decodeAggregate(bytes, header, this.bench.manifest.parameters);
+      return equal(aggregate.digest, digest) ? aggregate : undefined;
+    });
+  }
+
+  #findShare(
+    live: Live,
+    header: Header,
+    aggregate: Aggregate,
+    server: Uint8Array,
+    index: number,
+  ): Share | undefined {
+    const id = commitmentOf(live, index);
+    return this.bench.exchange.get(id, (bytes) => {
+      const share = decodeShare(bytes, header, this.bench.manifest.parameters);
+      return equal(shareCommitment(share, aggregate.digest, server), id) ? share : undefined;
+    });
+  }
+
+  #participants(aggregate: Aggregate) {
+    return participants(aggregate.bitmap).map((index) => this.#roster!.at(index));
+  }
+
+  #facts(aggregate: Aggregate, state: CommitteeState): Facts {
+    const entries = this.#participants(aggregate);
+    return {
+      participants: entries.length,
+      strangers: entries.filter((entry) => entry === undefined).length,
+      holdsBytes: true,
+      evidence: [...state.voids.values()].flat().map((signed) => ({ void: signed })),
+    };
+  }
+
+  #say(live: Live, decision: Decision<Statement>, objection?: string): void {
+    if ("signed" in decision) this.bench.proposals.statement(decision.signed);
+    else this.#decline(live, decision.refused === "open-content" ? objection! : decision.refused);
+  }
+
+  #decline(live: Live, reason: string): void {
+    const server = this.bench.self;
+    this.bench.proposals.offer("decline", { kind: "decline", server, header: live.header, reason });
+  }
+}
+
+/** Signs VOID for a header, unless this server did or the rules forbid it. */
+export function sayVoid(bench: Bench, state: CommitteeState, header: Header): void {
+  if (hasVoid(bench, state, header.hash)) return;
+  const decision = bench.rules.void(viewOf(header, bench.self));
+  if ("signed" in decision) bench.proposals.statement(decision.signed);
+}
+
+/** VOIDs of headers on this head that somebody released and that are live no more. */
+export function oweVoids(bench: Bench, state: CommitteeState): void {
+  for (const { header: hash, partials } of state.released.values()) {
+    if (state.live && equal(state.live.header, hash)) continue;
+    if (partials[bench.self] || hasVoid(bench, state, hash)) continue;
+    const header = bench.exchange.get(hash, (bytes) => decodeHeader(bytes, bench.manifest));
+    if (header && equal(header.hash, hash)) sayVoid(bench, state, header);
+  }
+}
+
+function hasVoid({ manifest, self }: Bench, state: CommitteeState, header: HeaderHash): boolean {
+  const voids = state.voids.get(hex(header)) ?? [];
+  return voids.some((signed) => equal(signed.server, manifest.servers[self]));
+}
+
+function commitmentOf(live: Live, server: number): Uint8Array {
+  return (live.prepares[server] as Signed<Extract<Statement, { kind: "prepare" }>>).statement.share;
+}
