@@ -26,15 +26,15 @@
  */
 import { systemClock, systemRandom } from "./ops/system.ts";
 import type { Message } from "./protocol/chain.ts";
-import { equal, type Fingerprint, unhex } from "./protocol/bytes.ts";
+import { equal, type Fingerprint, hex, unhex } from "./protocol/bytes.ts";
 import { signer } from "./protocol/keys.ts";
+import { encodeCertified } from "./protocol/record.ts";
 import { DEFAULT_UNIVERSE, instanceId, nodeSeed, universeId } from "./protocol/names.ts";
 import { Client } from "./roles/client.ts";
 import { meetCommittee } from "./roles/committee.ts";
 import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
-import type { SimulatedInstance, SimulationOptions } from "./roles/simulated.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Network, Role } from "./universe/network.ts";
 
@@ -50,10 +50,16 @@ export {
 export type { ZipnetErrorName } from "./roles/errors.ts";
 export type { Outcome, Progress, SendOptions, Submission } from "./roles/outbox.ts";
 export type { Message } from "./protocol/chain.ts";
-export type { Seen } from "./roles/reader.ts";
-export type { SimulatedInstance, SimulationOptions } from "./roles/simulated.ts";
 export type { Clock, Environment, Fields, Level, Observe, Random } from "./universe/environment.ts";
-export type { Network, Peer, Role } from "./universe/network.ts";
+export type {
+  Accept,
+  Network,
+  Peer,
+  Role,
+  Stream,
+  StreamEvents,
+  StreamKind,
+} from "./universe/network.ts";
 
 /** How to reach an instance, and as whom. */
 export interface BindOptions {
@@ -73,6 +79,50 @@ export interface BindOptions {
   readonly network?: (role: Role, secret: Uint8Array) => Network;
 }
 
+/** A certified record that was verified, with what landed in it. */
+export interface PublishedRecord {
+  /** Rises from record to record; a number that is skipped is a void round. */
+  readonly round: number;
+  /** Unix ms at the leader that opened the round. */
+  readonly time: number;
+  /** Hash of the record, 64 hex digits. */
+  readonly hash: string;
+  /** Hash of the record before it. */
+  readonly previous: string;
+  /** Clients that took part. */
+  readonly participants: number;
+  /** What landed, in slot order. */
+  readonly messages: readonly Message[];
+  /** The certified record, as `src/protocol/README.md` lays it out: all that others need to verify it. */
+  readonly bytes: Uint8Array;
+}
+
+/** What to simulate. */
+export interface SimulationOptions {
+  /** The same seed gives the same run. */
+  readonly seed: number;
+  /** Clients that send cover, at least `minParticipants` (3) for rounds to open. */
+  readonly clients: number;
+  /** Committee servers, 3 unless given. */
+  readonly servers?: number;
+  /** Share of frames that are lost and sent again. Default 0. */
+  readonly loss?: number;
+  /** Shortest and longest delay of a frame in ms. Default 1 to 5. */
+  readonly delay?: readonly [least: number, most: number];
+}
+
+/** A whole instance in this process, over virtual time, which passes only while `settle` or `run` waits. */
+export interface Simulation {
+  /** Rounds finalized so far. */
+  readonly rounds: number;
+  /** A node of one's own in the instance, for `Zipnet.bind`. */
+  binding(name: string): Pick<BindOptions, "environment" | "network">;
+  /** Runs virtual time, at most `ms` of it, until a promise settles; gives what it gave. */
+  settle<T>(promise: Promise<T>, ms?: number): Promise<T>;
+  /** Runs virtual time, at most `ms` of it, until a condition holds; tells whether it does. */
+  run(until: () => boolean, ms: number): Promise<boolean>;
+}
+
 /** Publishes messages. Being open, it sends cover in every round, whether it has something to say or not. */
 export interface Submitter {
   /**
@@ -87,18 +137,41 @@ export interface Submitter {
 /** Messages in the order of the log, each once, from verified records. */
 export interface Reader extends AsyncIterable<Message> {
   /** The verified records themselves, in order. */
-  records(): AsyncIterable<Seen>;
+  records(): AsyncIterable<PublishedRecord>;
   /** Ends every iteration. */
   close(): Promise<void>;
 }
 
-/** Records that may wait for a slow iteration; past it the iteration ends with `Shutdown`. */
+/**
+ * Records that may wait for a slow iteration; past it the iteration ends with `Shutdown`.
+ *
+ * @example
+ * ```ts
+ * import { MAX_WAITING_RECORDS } from "zipnet";
+ * if (MAX_WAITING_RECORDS < 1_000) throw new Error("less than five minutes of the dev preset");
+ * ```
+ */
 export const MAX_WAITING_RECORDS = 1_024;
 
 const NOTHING = () => {};
 
-/** One instance, as a program uses it. */
+/**
+ * One instance, as a program uses it: `submitter` publishes, `reader` reads.
+ *
+ * @example
+ * ```ts
+ * import { simulate, Zipnet } from "zipnet";
+ * const world = await simulate({ seed: 3, clients: 3 });
+ * const zipnet = Zipnet.bind("mosaik.universe", "simulated", world.binding("me"));
+ * const reader = await world.settle(zipnet.reader());
+ * const records = reader.records()[Symbol.asyncIterator]();
+ * const { value } = await world.settle(records.next());
+ * if (value.round < 1 || value.participants < 3) throw new Error("not a round");
+ * await world.settle(zipnet.close());
+ * ```
+ */
 export class Zipnet {
+  /** Everything that was opened and has to be closed. */
   readonly #open = new Set<{ close(): Promise<void> }>();
   readonly #environment: Environment;
   readonly #universe: Uint8Array;
@@ -181,17 +254,18 @@ export class Zipnet {
   /** Reads from the earliest record that is still held. Rejects with `ConnectTimeout` or `Refused`. */
   async reader(): Promise<Reader> {
     const { network, manifest } = await this.#join("reader", this.#environment.random(32));
-    const queues = new Set<Queue<Seen>>();
-    const seen: Seen[] = [];
+    const queues = new Set<Queue<PublishedRecord>>();
+    const early: PublishedRecord[] = [];
     let end: { readonly error?: Error } | undefined;
     const role = new ReaderRole({
       network,
       environment: this.#environment,
       manifest,
       from: 0,
-      record: (record) => {
-        if (queues.size === 0) seen.push(record);
-        if (seen.length > MAX_WAITING_RECORDS) seen.shift();
+      record: (seen) => {
+        const record = publish(seen);
+        if (queues.size === 0) early.push(record);
+        if (early.length > MAX_WAITING_RECORDS) early.shift();
         for (const queue of queues) queue.push(record);
       },
       stopped: (error) => {
@@ -199,9 +273,9 @@ export class Zipnet {
         for (const queue of queues) queue.end(error);
       },
     });
-    const records = (): AsyncGenerator<Seen> => {
-      const queue = new Queue<Seen>(MAX_WAITING_RECORDS);
-      for (const record of seen.splice(0)) queue.push(record);
+    const records = (): AsyncGenerator<PublishedRecord> => {
+      const queue = new Queue<PublishedRecord>(MAX_WAITING_RECORDS);
+      for (const record of early.splice(0)) queue.push(record);
       if (end) queue.end(end.error);
       queues.add(queue);
       return queue.drain(() => queues.delete(queue));
@@ -276,11 +350,24 @@ export class Zipnet {
  * if (!await world.run(() => world.rounds >= 3, 60_000)) throw new Error("no rounds");
  * ```
  */
-export async function simulate(options: SimulationOptions): Promise<SimulatedInstance> {
+export async function simulate(options: SimulationOptions): Promise<Simulation> {
   const { SimulatedInstance } = await import("./roles/simulated.ts");
   const instance = new SimulatedInstance(options);
   await instance.start();
   return instance;
+}
+
+function publish({ record, certificate, participants, messages }: Seen): PublishedRecord {
+  const { round, time, previous } = record.header;
+  return {
+    round,
+    time,
+    hash: hex(record.hash),
+    previous: hex(previous),
+    participants: participants.length,
+    messages,
+    bytes: encodeCertified({ record, certificate }),
+  };
 }
 
 /** What waits for one iteration, bounded. */

@@ -272,6 +272,25 @@ export function oweVoids(bench: Bench, state: CommitteeState): void {
   }
 }
 
+/**
+ * What this server released on its head and the order does not know, for it began anew: its PARTIAL
+ * again, so that somebody says VOID; of an earlier boot, its own VOID.
+ */
+export function oweReleases(bench: Bench, state: CommitteeState): void {
+  const { rules, proposals, self, heads } = bench;
+  for (const { header: hash, nonce } of rules.releases) {
+    if (state.live && equal(state.live.header, hash)) continue;
+    const known = state.released.get(hex(hash))?.partials[self];
+    const again = known ? undefined : rules.repeat(hash);
+    if (again && "signed" in again) proposals.statement(again.signed);
+    else if (!known && !hasVoid(bench, state, hash)) {
+      const { round, time, hash: previous } = heads.head;
+      const decision = rules.void({ hash, nonce, round, time, previous, carry: false });
+      if ("signed" in decision) proposals.statement(decision.signed);
+    }
+  }
+}
+
 function hasVoid({ manifest, self }: Bench, state: CommitteeState, header: HeaderHash): boolean {
   const voids = state.voids.get(hex(header)) ?? [];
   return voids.some((signed) => equal(signed.server, manifest.servers[self]));

@@ -29,7 +29,7 @@ import { Driver } from "./driver.ts";
 import type { Engine, EngineHost } from "./engine.ts";
 import { Exchange } from "./exchange.ts";
 import { Heads } from "./heads.ts";
-import { type Bench, LiveRound, oweVoids, sayVoid } from "./live_round.ts";
+import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
 import { Proposals } from "./proposals.ts";
 import { ReleaseRules, type Store } from "./release.ts";
@@ -261,10 +261,16 @@ export class Member {
       },
       snapshot: () => this.#state.snapshot(),
       restore: (snapshot) => {
+        const { registry } = this.#state;
         this.#state = CommitteeState.restore(snapshot, this.options.manifest, this.#stateEvents);
         this.#bench.proposals.clear();
         this.#live = undefined;
         this.#react();
+        // An order that began anew has lost the roster: who followed the old one seats it again.
+        for (const registration of registry.registrations()) {
+          if (this.#state.registry.session(registration.client) !== undefined) continue;
+          this.#engine.propose(encodeCommand({ kind: "register", registration }));
+        }
       },
     };
   }
@@ -306,6 +312,7 @@ export class Member {
     if (heads.head.round > state.head.round) heads.offer(state);
     if (state.head.round > heads.head.round) exchange.want(state.head.record);
     oweVoids(this.#bench, state);
+    oweReleases(this.#bench, state);
     const { live } = state;
     if (live === undefined) {
       if (this.leading) this.#expire();

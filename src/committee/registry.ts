@@ -69,6 +69,11 @@ export class Registry {
     return index === undefined ? undefined : this.#seats.get(index)!.session;
   }
 
+  /** Registrations of all that stand in the roster. */
+  registrations(): Iterable<Registration> {
+    return this.#seats.values();
+  }
+
   /** Commands that seat everybody again, after `places`. */
   *commands(): Generator<Command> {
     for (const [index, registration] of this.#seats) yield { kind: "seat", index, registration };

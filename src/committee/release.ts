@@ -77,6 +77,11 @@ export class ReleaseRules {
     return this.#register.released.some(({ header }) => equal(header, h));
   }
 
+  /** Headers that extend my head for which I signed PARTIAL, with my boot nonce in each. */
+  get releases(): readonly { readonly header: HeaderHash; readonly nonce: Uint8Array }[] {
+    return this.#register.released;
+  }
+
   /** Whether I gave up the header that I opened last. */
   voided(h: HeaderHash): boolean {
     return this.#isOpened(h) && this.#register.opened!.voided;
@@ -155,6 +160,13 @@ export class ReleaseRules {
     const entry = { header: header.hash.slice(), nonce: header.nonce.slice(), shares };
     this.#save({ released: [...released, entry] });
     return this.#sign(statement);
+  }
+
+  /** PARTIAL(h, P) as I signed it in this boot for a header on my head, once more. */
+  repeat(h: HeaderHash): Decision<Of<"partial">> {
+    const before = this.#register.released.find(({ header }) => equal(header, h));
+    if (before === undefined || !this.#isMine(before)) return refuse("partial-missing");
+    return this.#sign({ kind: "partial", header: before.header, shares: before.shares });
   }
 
   /**

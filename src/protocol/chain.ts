@@ -23,9 +23,11 @@ export interface Head {
 
 /** A message that landed. */
 export interface Message {
+  /** The round whose record it stands in. */
   readonly round: number;
   /** Its place in the round, from 0. */
   readonly slot: number;
+  /** A stranger's bytes, 1 to `maxMessageBytes`. */
   readonly payload: Uint8Array;
 }
 

@@ -26,7 +26,10 @@ export type Observe = (level: Level, event: string, fields?: Fields) => void;
 
 /** The three together, handed down from the process's entry to every floor. */
 export interface Environment {
+  /** Time and timers. */
   readonly clock: Clock;
+  /** Unpredictable bytes. */
   readonly random: Random;
+  /** Where observations go. */
   readonly observe: Observe;
 }

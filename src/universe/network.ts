@@ -14,6 +14,7 @@ export interface Peer {
   readonly id: string;
   /** The identity, 32 bytes. */
   readonly key: Uint8Array;
+  /** What it does in the instance. */
   readonly role: Role;
   /** Where it can be dialed; empty for those who only dial (clients). */
   readonly addresses: readonly string[];
@@ -33,6 +34,7 @@ export interface StreamKind {
 
 /** One open stream. Frames arrive whole and in order, or the stream closes. */
 export interface Stream {
+  /** The other end. */
   readonly peer: Peer;
   /**
    * Sends one frame. The bytes must not be changed afterwards. Returns false, and does nothing,
@@ -48,6 +50,7 @@ export interface Stream {
 
 /** What the owner of a stream hears. An exception in `frame` closes the stream with its message. */
 export interface StreamEvents {
+  /** One frame, whole; at most the kind's `maxFrame` bytes. */
   frame(bytes: Uint8Array): void;
   /** Called exactly once; no `frame` comes after it. */
   closed(reason: string): void;
@@ -58,6 +61,7 @@ export type Accept = (stream: Stream) => StreamEvents | undefined;
 
 /** One node on one instance of one universe. */
 export interface Network {
+  /** This node. */
   readonly self: Peer;
   /** Registers who answers inbound streams of a kind. Before `start` or later. */
   serve(kind: StreamKind, accept: Accept): void;
