@@ -21,8 +21,8 @@ const MAX_WANTED = 1_024;
 export interface ExchangeEvents {
   engine(from: number, message: Uint8Array): void;
   head(evidence: Uint8Array): void;
-  /** The evidence for a head, if that record is this server's. */
-  evidenceOf(record: Uint8Array): Uint8Array | undefined;
+  /** The evidence for a head; none unless that record is this server's. */
+  evidenceOf(record: Uint8Array): readonly Uint8Array[];
 }
 
 /** The links to the other servers, and the blobs that travel on them. */
@@ -44,10 +44,10 @@ export class Exchange {
   connected(
     peer: number,
     send: (frame: Uint8Array) => void,
-    evidence: Uint8Array | undefined,
+    evidence: readonly Uint8Array[],
   ): void {
     this.#links.set(peer, send);
-    if (evidence) this.#send(peer, HEAD, evidence);
+    for (const bytes of evidence) this.#send(peer, HEAD, bytes);
   }
 
   /** The way to another server is gone. */
@@ -118,8 +118,7 @@ export class Exchange {
     if (id.length !== 32) throw new ProtocolError("length", `a blob id of ${id.length} bytes`);
     const bytes = this.#blobs.get(id);
     if (bytes) return this.#send(to, BLOB, id, bytes);
-    const evidence = this.events.evidenceOf(id);
-    if (evidence) this.#send(to, HEAD, evidence);
+    for (const evidence of this.events.evidenceOf(id)) this.#send(to, HEAD, evidence);
   }
 
   #send(to: number, kind: number, ...body: Uint8Array[]): void {

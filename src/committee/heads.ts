@@ -30,6 +30,8 @@ export class Heads {
   #certified: CertifiedRecord | undefined;
   /** What the head rests on, while its certificate is not complete. */
   #pending: Pending | undefined;
+  /** The record before a pending head: who starts cold needs it to finish the head. */
+  #before: CertifiedRecord | undefined;
 
   constructor(readonly options: HeadsOptions) {
     const { manifest, rules } = options;
@@ -49,9 +51,11 @@ export class Heads {
   get certified(): CertifiedRecord | undefined {
     return this.#certified;
   }
-  /** The evidence as it goes to other servers, if there is any. */
-  get evidence(): Uint8Array | undefined {
-    return this.options.rules.attachment;
+  /** The evidence as it goes to other servers, in the order in which they can use it. */
+  get evidence(): readonly Uint8Array[] {
+    const { attachment } = this.options.rules;
+    const before = this.#before && encodeEvidence({ certified: this.#before });
+    return [before, attachment].filter((bytes) => bytes !== undefined);
   }
 
   /** Signs FINAL for a record whose shares are all here, if the rules allow, and moves to it. */
@@ -70,6 +74,7 @@ export class Heads {
     }
     if (!known) {
       this.#head = headOf(record, manifest);
+      this.#before = this.#certified;
       this.#certified = undefined;
       this.#pending = pending;
     }
@@ -113,7 +118,7 @@ export class Heads {
     ) {
       this.#head = headOf(record, manifest);
       this.#certified = certified;
-      this.#pending = undefined;
+      this.#pending = this.#before = undefined;
       adopted(certified);
     }
   }
@@ -130,7 +135,7 @@ export class Heads {
     const certified = { record, certificate };
     this.options.rules.attach(encodeEvidence({ certified }));
     this.#certified = certified;
-    this.#pending = undefined;
+    this.#pending = this.#before = undefined;
     return certified;
   }
 }

@@ -280,14 +280,13 @@ export function oweReleases(bench: Bench, state: CommitteeState): void {
   const { rules, proposals, self, heads } = bench;
   for (const { header: hash, nonce } of rules.releases) {
     if (state.live && equal(state.live.header, hash)) continue;
-    const known = state.released.get(hex(hash))?.partials[self];
-    const again = known ? undefined : rules.repeat(hash);
-    if (again && "signed" in again) proposals.statement(again.signed);
-    else if (!known && !hasVoid(bench, state, hash)) {
-      const { round, time, hash: previous } = heads.head;
-      const decision = rules.void({ hash, nonce, round, time, previous, carry: false });
-      if ("signed" in decision) proposals.statement(decision.signed);
-    }
+    if (state.released.get(hex(hash))?.partials[self] || hasVoid(bench, state, hash)) continue;
+    const { round, time, hash: previous } = heads.head;
+    const again = rules.repeat(hash);
+    const decision = "signed" in again
+      ? again
+      : rules.void({ hash, nonce, round, time, previous, carry: false });
+    if ("signed" in decision) proposals.statement(decision.signed);
   }
 }
 

@@ -110,7 +110,7 @@ export class Member {
       {
         engine: (from, message) => this.#engine.receive(from, message),
         head: (evidence) => heads.learn(evidence),
-        evidenceOf: (record) => equal(record, rules.head.hash) ? heads.evidence : undefined,
+        evidenceOf: (record) => equal(record, rules.head.hash) ? heads.evidence : [],
       },
       8 * manifest.servers.length + 64,
       64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters),

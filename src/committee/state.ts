@@ -156,8 +156,9 @@ export class CommitteeState {
         commands.push({ kind: "decline", server, header, reason });
       }
     }
-    const out = new Writer().u32(commands.length);
-    for (const command of commands) out.vector(encodeCommand(command));
+    const all = [...commands.map(encodeCommand), ...this.waiting];
+    const out = new Writer().u32(all.length);
+    for (const command of all) out.vector(command);
     return out.end();
   }
 

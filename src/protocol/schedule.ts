@@ -46,7 +46,7 @@ export function insertEntry(table: Uint8Array, h: HeaderHash, entry: Uint8Array)
  */
 export function decodeSchedule(vector: Uint8Array, h: HeaderHash): DecodedSchedule {
   const per = cellsOf(vector), count = 4 * per;
-  const table = vector.slice();
+  const table = vector.slice(), words = new Int32Array(table.buffer);
   const entries: Reservation[] = [], peeled = new Set<string>();
   // A cell that was refused is looked at again only after its bytes changed.
   const pending = new Uint8Array(count).fill(1);
@@ -56,7 +56,7 @@ export function decodeSchedule(vector: Uint8Array, h: HeaderHash): DecodedSchedu
       if (pending[cell] === 0) continue;
       pending[cell] = 0;
       const at = cell * ENTRY_BYTES;
-      if (emptyCell(table, at)) continue;
+      if (emptyCell(words, at / 4)) continue;
       const entry = table.slice(at, at + ENTRY_BYTES);
       if (!equal(check(h, entry.subarray(0, 20)), entry.subarray(20))) continue;
       const c = entry.subarray(0, 16), name = hex(c);
@@ -98,9 +98,9 @@ function cellsOf(table: Uint8Array): number {
   return table.length / (4 * ENTRY_BYTES);
 }
 
-function emptyCell(table: Uint8Array, at: number): boolean {
-  for (let i = at; i < at + ENTRY_BYTES; i++) if (table[i] !== 0) return false;
-  return true;
+function emptyCell(words: Int32Array, at: number): boolean {
+  return (words[at] | words[at + 1] | words[at + 2] | words[at + 3] | words[at + 4] |
+    words[at + 5]) === 0;
 }
 
 function xorCell(table: Uint8Array, at: number, entry: Uint8Array): void {

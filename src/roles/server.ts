@@ -58,6 +58,8 @@ export class Server {
   readonly #waitingForManifest = new Set<Stream>();
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
+  /** The newest stream to each other server. */
+  readonly #peers = new Map<number, Stream>();
   readonly #self: number;
   #cancelTick = () => {};
   #nextKeys: number;
@@ -169,6 +171,7 @@ export class Server {
   #peer(stream: Stream, index: number): StreamEvents {
     const { manifest } = this.options;
     let signed = false;
+    this.#peers.set(index, stream);
     // The stream may be used once this function has returned.
     this.options.environment.clock.after(0, () => {
       stream.send(this.#signatures[this.#self]!);
@@ -199,7 +202,8 @@ export class Server {
           peer: stream.peer.id,
           reason,
         });
-        this.#member.disconnected(index);
+        // A peer that came back may have a new stream before the end of its old one is known.
+        if (this.#peers.get(index) === stream) this.#member.disconnected(index);
       },
     };
   }
