@@ -153,6 +153,11 @@ export class Member {
   get state(): CommitteeState {
     return this.#state;
   }
+  /** What keeps rounds from going on, as far as this server knows. */
+  get waitsFor(): string {
+    if (this.#engine.leader === undefined) return "the server that drives the rounds is away";
+    return this.#waiting || (this.leading ? "the round in progress" : "the leader's next round");
+  }
   /** Whether this server drives the rounds now. */
   get leading(): boolean {
     return this.#engine.leader === this.options.self;
@@ -279,7 +284,7 @@ export class Member {
     const header = createHeader(this.options.manifest, fields);
     this.#waiting = "";
     this.#bench.exchange.push(header.hash, header.bytes);
-    this.#bench.environment.observe("debug", "opening round", {
+    this.#bench.environment.observe("info", "opening round", {
       round: header.round,
       roster: this.#state.registry.size,
     });

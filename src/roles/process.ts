@@ -51,11 +51,15 @@ export interface RoleProcess<R extends Role> {
 /** A stop takes at most this long; then the process ends as it is. */
 const STOP_MS = 4_000;
 
-/** Runs a role until it is told to stop or fails. Never returns. */
+/**
+ * Runs a role until it is told to stop or fails. With `--check` it runs `check` instead, prints
+ * what would run with what `check` adds, and ends.
+ */
 export async function runRole<R extends Role>(
   role: R,
   args: readonly string[],
   body: (p: RoleProcess<R>) => Promise<void>,
+  check: (p: Pick<RoleProcess<R>, "options" | "signer" | "instance">) => object = () => ({}),
 ): Promise<void> {
   const tasks: (() => void | Promise<void>)[] = [];
   let ending = false;
@@ -95,14 +99,18 @@ export async function runRole<R extends Role>(
     const instance = { id: instanceId(universe, options.instance), name: options.instance };
     const self = signer(secret);
     if (options.check) {
-      const shown = {
-        role,
-        instance: options.instance,
-        universe: options.universe,
-        peer: hex(self.key),
-        ...visible(options),
-      };
-      writeOutput(`${JSON.stringify(shown, null, 2)}\n`);
+      const { instance: name, universe } = options;
+      const shown = { role, instance: name, universe, peer: hex(self.key), ...visible(options) };
+      // What can be told is told, also where the rest is refused.
+      try {
+        Object.assign(shown, check({ options, signer: self, instance }));
+      } finally {
+        writeOutput(
+          `${
+            JSON.stringify(shown, (_, value) => value instanceof Uint8Array ? hex(value) : value, 2)
+          }\n`,
+        );
+      }
       exit(EXIT.clean);
     }
     const { libp2pNetwork } = await import("../universe/libp2p.ts");
@@ -162,12 +170,8 @@ export async function runRole<R extends Role>(
 
 /** Options as `--check` shows them: no secret among them. */
 function visible(options: object): Record<string, unknown> {
-  const hide = new Set(["secret", "check", "role"]);
-  return Object.fromEntries(
-    Object.entries(options).filter(([name]) => !hide.has(name)).map(([name, value]) =>
-      [name, value instanceof Uint8Array ? hex(value) : value] as const
-    ),
-  );
+  const hidden = ["secret", "check", "role"];
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !hidden.includes(name)));
 }
 
 function oneLine(error: unknown): string {

@@ -30,6 +30,9 @@ import { CLIENT_REGISTRY, COMMITTEE, instanceStreams, SERVER_REGISTRY } from "./
 /** How often the member looks at the time. */
 const TICK_MS = 20;
 
+/** How often a server that waits says so. */
+const REMIND_MS = 60_000;
+
 /** How often keys change while a server runs: a key epoch. */
 const KEY_EPOCH_MS = 86_400_000;
 
@@ -47,6 +50,8 @@ export interface ServerOptions {
   readonly admits: (client: Uint8Array) => string | undefined;
   /** Keeps the proof that a server convicted itself, and says where. */
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
+  /** How often it says what it waits for, while no round goes on; a minute unless given. */
+  readonly remindMs?: number;
   readonly engine?: (host: EngineHost, self: number) => Engine;
 }
 
@@ -61,6 +66,8 @@ export class Server {
   /** The newest stream to each other server. */
   readonly #peers = new Map<number, Stream>();
   readonly #self: number;
+  /** When something last went on, or was last said to be missing. */
+  #lastSign: number;
   #cancelTick = () => {};
   #nextKeys: number;
   #sentRoster: Uint8Array | undefined;
@@ -72,7 +79,8 @@ export class Server {
     this.#signatures = manifest.servers.map((_, i) =>
       i === this.#self ? signManifest(signer, manifest) : undefined
     );
-    this.#nextKeys = environment.clock.now() + KEY_EPOCH_MS;
+    this.#lastSign = environment.clock.now();
+    this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
     this.#member = new Member({
       ...options,
       self: this.#self,
@@ -156,8 +164,16 @@ export class Server {
         this.#member.rotateKeys();
       }
       this.#member.tick();
+      this.#remind();
     };
     tick();
+  }
+
+  #remind(): void {
+    const now = this.options.environment.clock.now();
+    if (now - this.#lastSign < (this.options.remindMs ?? REMIND_MS)) return;
+    this.#lastSign = now;
+    this.options.environment.observe("info", "waiting", { for: this.#member.waitsFor });
   }
 
   /** Stops for good and forgets all keys; the network is the caller's to stop. */
@@ -227,7 +243,7 @@ export class Server {
     const { observe } = this.options.environment;
     if (refused) {
       observe("info", "client refused", { client: hex(registration.client), reason: refused });
-    } else {observe("debug", kind === "register" ? "client admitted" : "client left", {
+    } else {observe("info", kind === "register" ? "client admitted" : "client left", {
         client: hex(registration.client),
       });}
     stream.send(
@@ -248,6 +264,7 @@ export class Server {
   }
 
   #opened(opened: OpenedHeader, roster: Roster): void {
+    this.#lastSign = this.options.environment.clock.now();
     if (!this.#sentRoster || !equal(this.#sentRoster, roster.root)) {
       this.#sentRoster = roster.root;
       const frame = this.#rosterFrame(roster);
