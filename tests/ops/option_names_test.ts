@@ -61,7 +61,7 @@ testRefusals([
     "server",
     ["--json"],
     DEV,
-    "--json is an option of reader, not of server",
+    "--json is an option of client and reader, not of server",
   ],
   ["stray argument", "client", ["start"], {}, 'unexpected argument "start"'],
   ["arguments after --", "client", ["--", "5"], {}, 'unexpected argument "5"'],

@@ -73,6 +73,8 @@ Deno.test("options: defaults of the other roles", () => {
     minParticipants: 3,
     cadence: 1,
     message: undefined,
+    stdin: false,
+    json: false,
   });
   deepEqual(options("reader"), {
     ...COMMON,
@@ -167,6 +169,7 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
 Deno.test("options: rows of client and reader", () => {
   const client = options("client", ["--cadence", "5", "--message=- hi", `--committee=${KEY}`]);
   equal(client.cadence, 5);
+  equal(options("client", ["--stdin", "--json"]).stdin, true);
   equal(client.message, "- hi");
   equal(client.committee![0], 0xd7);
   const reader = options("reader", ["--json", "--data", "log", "--check"]);
