@@ -34,6 +34,7 @@ import { Client } from "./roles/client.ts";
 import { meetCommittee } from "./roles/committee.ts";
 import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
+import { Queue } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Network, Role } from "./universe/network.ts";
@@ -368,39 +369,4 @@ function publish({ record, certificate, participants, messages }: Seen): Publish
     messages,
     bytes: encodeCertified({ record, certificate }),
   };
-}
-
-/** What waits for one iteration, bounded. */
-class Queue<T> {
-  readonly #items: T[] = [];
-  #end: { readonly error?: Error } | undefined;
-  #wake = NOTHING;
-
-  constructor(readonly bound: number) {}
-
-  push(item: T): void {
-    if (this.#end) return;
-    if (this.#items.length >= this.bound) {
-      this.end(new Shutdown(`the reader fell ${this.bound} records behind`));
-    } else this.#items.push(item);
-    this.#wake();
-  }
-
-  end(error?: Error): void {
-    this.#end ??= { error };
-    this.#wake();
-  }
-
-  async *drain(done: () => void): AsyncGenerator<T> {
-    try {
-      for (;;) {
-        while (this.#items.length > 0) yield this.#items.shift()!;
-        if (this.#end?.error) throw this.#end.error;
-        if (this.#end) return;
-        await new Promise<void>((resolve) => this.#wake = resolve);
-      }
-    } finally {
-      done();
-    }
-  }
 }
