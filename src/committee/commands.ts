@@ -125,7 +125,11 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
         if (size > manifest.parameters.maxClients || count > size) {
           reader.fail("range", `${size} places, ${count} freeing`);
         }
-        return { kind, round, size, freeing: Array.from({ length: count }, () => reader.u32()) };
+        const freeing = Array.from({ length: count }, () => reader.u32());
+        if (new Set(freeing).size !== count || freeing.some((index) => index >= size)) {
+          reader.fail("range", `freeing places that are not there, or twice`);
+        }
+        return { kind, round, size, freeing };
       }
       case "seat": {
         const index = reader.u32();

@@ -27,6 +27,7 @@ import {
   openVectors,
   type Share,
   shareCommitment,
+  sharesHash,
 } from "../protocol/share.ts";
 import { decodeSigned, encodeSigned, type Signed } from "../protocol/statements.ts";
 
@@ -103,13 +104,18 @@ export function openRecord(
   partials: readonly Signed[],
   shares: readonly Share[],
 ): Record | undefined {
-  const match = manifest.servers.every((server, i) => {
-    const { statement } = prepares[i];
-    return statement.kind === "prepare" && equal(statement.digest, aggregate.digest) &&
-      equal(statement.share, shareCommitment(shares[i], aggregate.digest, server));
-  });
+  const commitments = manifest.servers.map((server, i) =>
+    shareCommitment(shares[i], aggregate.digest, server)
+  );
+  const match = prepares.every(({ statement }, i) =>
+    statement.kind === "prepare" && equal(statement.digest, aggregate.digest) &&
+    equal(statement.share, commitments[i])
+  );
   const [partial] = partials;
   if (!match || partial?.statement.kind !== "partial") return undefined;
+  // PREPAREs may be made up: what all have signed is P.
+  const all = sharesHash(header.hash, aggregate.digest, commitments);
+  if (!equal(partial.statement.shares, all)) return undefined;
   return createRecord(
     manifest,
     header,

@@ -90,9 +90,7 @@ export class Heads {
         proposals.statement(signed, record.header.round);
       }
     } else if (this.#pending) {
-      const { finals } = state, { record } = this.#pending;
-      const mine = finals && equal(finals.record, record.hash) && finals.signatures[self];
-      if (!mine) this.finalize(this.#pending);
+      if (!state.signed(self, this.#pending.record.hash)) this.finalize(this.#pending);
     }
   }
 

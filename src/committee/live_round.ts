@@ -80,6 +80,14 @@ export class LiveRound {
     return this.#roster;
   }
 
+  /** Whether another state's live round is this one, with the same set and roster. */
+  stands({ live, registry }: CommitteeState): boolean {
+    if (!live || !equal(live.header, this.hash)) return false;
+    const digest = this.#aggregate?.digest, root = this.#roster?.root;
+    return (!digest || (live.digest !== undefined && equal(digest, live.digest))) &&
+      (!root || equal(root, registry.roster.root));
+  }
+
   /** The header with its OPENs, once all servers signed. */
   opened(live: Live): OpenedHeader | undefined {
     if (!this.#header || live.opens.includes(undefined)) return undefined;
@@ -102,6 +110,7 @@ export class LiveRound {
       this.times.opened = now();
       opened(all, this.#roster!);
     }
+    if (live.givingUp !== undefined && !live.partials[self]) sayVoid(this.bench, state, header);
     if (live.digest === undefined) return;
     const aggregate = this.#aggregate ??= this.#findAggregate(live.digest, header);
     if (!aggregate) return;
@@ -127,7 +136,11 @@ export class LiveRound {
   #owePrepare(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
     const { rules, keys, self, environment, manifest } = this.bench;
     if (live.declined.has(self)) return;
-    const entries = this.#participants(aggregate);
+    const entries = this.#participants(aggregate), { root, size } = this.#roster!;
+    // An engine may make up another state after OPEN: pads are for the roster of the header only.
+    if (size !== header.rosterSize || !equal(root, header.rosterRoot)) {
+      return this.#decline(live, "another roster than opened");
+    }
     if (!keys.opens(header.bundles[self])) {
       return this.#decline(live, "the key of this header is gone");
     }
@@ -144,8 +157,11 @@ export class LiveRound {
   }
 
   #owePartial(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
-    const { rules, self, exchange } = this.bench;
-    if (live.declined.has(self) || !this.#share) return;
+    const { rules, self, exchange, keys } = this.bench;
+    if (live.declined.has(self)) return;
+    if (!this.#share || !keys.opens(header.bundles[self])) {
+      return this.#decline(live, "the key of this header is gone");
+    }
     const decision = rules.partial(
       viewOf(header, self),
       live.prepares,
@@ -283,9 +299,11 @@ export function oweReleases(bench: Bench, state: CommitteeState): void {
     if (state.released.get(hex(hash))?.partials[self] || hasVoid(bench, state, hash)) continue;
     const { round, time, hash: previous } = heads.head;
     const again = rules.repeat(hash);
-    const decision = "signed" in again
-      ? again
-      : rules.void({ hash, nonce, round, time, previous, carry: false });
+    if (again) {
+      proposals.statement(again);
+      continue;
+    }
+    const decision = rules.void({ hash, nonce, round, time, previous, carry: false });
     if ("signed" in decision) proposals.statement(decision.signed);
   }
 }

@@ -33,6 +33,7 @@ import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_ro
 import { Keys } from "./member_keys.ts";
 import { Proposals } from "./proposals.ts";
 import { ReleaseRules, type Store } from "./release.ts";
+import { Seating } from "./seating.ts";
 import { CommitteeState, type Finals, type Live, type StateEvents } from "./state.ts";
 
 /** How far a registration's session time may be from this server's clock. */
@@ -73,6 +74,7 @@ export class Member {
   readonly #bench: Bench;
   readonly #driver: Driver;
   readonly #attendance: Attendance;
+  readonly #seating: Seating;
   readonly #stateEvents: StateEvents;
   #state: CommitteeState;
   #live: LiveRound | undefined;
@@ -130,6 +132,7 @@ export class Member {
       admitted: new Set(),
     };
     this.#driver = new Driver(manifest);
+    this.#seating = new Seating(manifest.parameters.maxClients);
     this.#stateEvents = {
       voided: (live, reason) => this.#voided(live, reason),
       finalized: (finals) => this.#finalized(finals),
@@ -203,7 +206,9 @@ export class Member {
       const full = registry.size >= this.options.manifest.parameters.maxClients;
       if (seated === undefined && full) return "the roster is full";
     }
-    this.#engine.propose(encodeCommand({ kind, registration }));
+    if (kind === "register") this.#seating.add(registration, this.#bench.environment.clock.now());
+    else this.#engine.propose(encodeCommand({ kind, registration }));
+    this.#react();
     return undefined;
   }
 
@@ -269,13 +274,13 @@ export class Member {
         const { registry } = this.#state;
         this.#state = CommitteeState.restore(snapshot, this.options.manifest, this.#stateEvents);
         this.#bench.proposals.clear();
-        this.#live = undefined;
-        this.#react();
+        // What was begun goes on: a share that is known by its commitment cannot be made again.
+        if (!this.#live?.stands(this.#state)) this.#live = undefined;
         // An order that began anew has lost the roster: who followed the old one seats it again.
         for (const registration of registry.registrations()) {
-          if (this.#state.registry.session(registration.client) !== undefined) continue;
-          this.#engine.propose(encodeCommand({ kind: "register", registration }));
+          this.#seating.add(registration, this.#bench.environment.clock.now());
         }
+        this.#react();
       },
     };
   }
@@ -318,6 +323,7 @@ export class Member {
     if (state.head.round > heads.head.round) exchange.want(state.head.record);
     oweVoids(this.#bench, state);
     oweReleases(this.#bench, state);
+    this.#seating.owe(state, proposals, this.#bench.environment.clock.now());
     const { live } = state;
     if (live === undefined) {
       if (this.leading) this.#expire();

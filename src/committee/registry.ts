@@ -92,7 +92,11 @@ export class Registry {
 
   /** Seats a client at a given place. */
   seat(index: number, registration: Registration): boolean {
-    if (index >= this.roster.size) return false;
+    const { client, agreement } = registration;
+    if (index >= this.roster.size || this.#seats.has(index)) return false;
+    if (this.roster.indexOf(client) !== undefined || this.#agreements.has(hex(agreement))) {
+      return false;
+    }
     this.#free = this.#free.filter((i) => i !== index);
     this.#put(index, registration);
     return true;

@@ -162,11 +162,11 @@ export class ReleaseRules {
     return this.#sign(statement);
   }
 
-  /** PARTIAL(h, P) as I signed it in this boot for a header on my head, once more. */
-  repeat(h: HeaderHash): Decision<Of<"partial">> {
-    const before = this.#register.released.find(({ header }) => equal(header, h));
-    if (before === undefined || !this.#isMine(before)) return refuse("partial-missing");
-    return this.#sign({ kind: "partial", header: before.header, shares: before.shares });
+  /** PARTIAL(h, P) once more, if I signed it in this boot for a header that extends my head. */
+  repeat(h: HeaderHash): Signed<Of<"partial">> | undefined {
+    const { released } = this.#register, { scheme } = this.#options;
+    const before = released.find((entry) => equal(entry.header, h) && this.#isMine(entry));
+    return before && scheme.sign({ kind: "partial", header: before.header, shares: before.shares });
   }
 
   /**

@@ -24,6 +24,8 @@ export interface Live {
   readonly partials: (Signed | undefined)[];
   /** Who declined to sign, and why. */
   readonly declined: Map<number, string>;
+  /** Why it is given up as soon as somebody says VOID. */
+  givingUp?: string;
 }
 
 /** A record that servers are signing, or have all signed. */
@@ -45,7 +47,7 @@ export interface StateEvents {
   equivocation?(why: string, a: Signed, b: Signed): void;
 }
 
-/** Most headers on one head whose VOIDs are kept as evidence. */
+/** Most headers on one head, per server, whose PARTIALs and VOIDs are kept as evidence. */
 const MAX_VOIDED = 64;
 /** Most changes of the roster that wait for the end of a round, per client that may stand in it. */
 const MAX_WAITING_PER_CLIENT = 2;
@@ -57,8 +59,10 @@ export class CommitteeState {
   bundles: (Bundle | undefined)[];
   registry: Registry;
   live: Live | undefined;
-  /** The record that is being signed, or the head once all have. */
+  /** The FINALs of the head. */
   finals: Finals | undefined;
+  /** Records that servers are signing; each server stands in one, the last that it signed. */
+  readonly signing = new Map<string, Finals>();
   head: { readonly round: number; readonly record: RecordHash };
   /** VOIDs by header, for those who released under it. */
   readonly voids = new Map<string, Signed[]>();
@@ -98,7 +102,7 @@ export class CommitteeState {
         this.events.expired?.(command.client);
         return true;
       case "propose":
-        return this.#propose(command.round, command.header);
+        return this.#propose(command.round, command.header, restoring);
       case "aggregate":
         return this.#aggregate(command.header, command.digest);
       case "statement":
@@ -139,7 +143,11 @@ export class CommitteeState {
     this.bundles.forEach((bundle, server) =>
       bundle && commands.push({ kind: "bundle", server, bundle })
     );
-    this.finals?.signatures.forEach((signed) => statement(signed, this.finals!.round));
+    for (
+      const { round, signatures } of [...this.finals ? [this.finals] : [], ...this.signing.values()]
+    ) {
+      signatures.forEach((signed) => statement(signed, round));
+    }
     if (!this.carry) commands.push({ kind: "uncarried", record: this.head.record });
     for (const { header, partials } of this.released.values()) {
       if (!this.#isLive(header)) partials.forEach((signed) => statement(signed));
@@ -155,6 +163,8 @@ export class CommitteeState {
       for (const [server, reason] of declined) {
         commands.push({ kind: "decline", server, header, reason });
       }
+      const { givingUp: reason } = this.live;
+      if (reason !== undefined) commands.push({ kind: "abandon", header, reason });
     }
     const all = [...commands.map(encodeCommand), ...this.waiting];
     const out = new Writer().u32(all.length);
@@ -175,6 +185,7 @@ export class CommitteeState {
       registry: state.registry,
       live: state.live,
       finals: state.finals,
+      signing: state.signing,
       head: state.head,
       voids: state.voids,
       released: state.released,
@@ -182,6 +193,12 @@ export class CommitteeState {
       round: state.round,
       waiting: state.waiting,
     });
+  }
+
+  /** Whether a server's FINAL for a record is here. */
+  signed(server: number, record: RecordHash): boolean {
+    return [...this.signing.values(), ...this.finals ? [this.finals] : []]
+      .some((finals) => equal(finals.record, record) && finals.signatures[server] !== undefined);
   }
 
   #isLive(header: HeaderHash): boolean {
@@ -215,8 +232,10 @@ export class CommitteeState {
     return true;
   }
 
-  #propose(round: number, header: HeaderHash): boolean {
+  #propose(round: number, header: HeaderHash, restoring: boolean): boolean {
     if (this.live || round <= this.head.round) return false;
+    // One number a proposal: nobody burns them.
+    if (!restoring && round !== Math.max(this.round, this.head.round) + 1) return false;
     const nobody = () => this.manifest.servers.map(() => undefined);
     const partials = this.released.get(hex(header))?.partials ?? nobody();
     this.live = {
@@ -272,7 +291,8 @@ export class CommitteeState {
   #partial(header: HeaderHash, server: number, signed: Signed): boolean {
     let entry = this.released.get(hex(header));
     if (!entry) {
-      if (this.released.size >= MAX_VOIDED) return false;
+      const mine = [...this.released.values()].filter(({ partials }) => partials[server]);
+      if (mine.length >= MAX_VOIDED) return false;
       const partials = this.#isLive(header)
         ? this.live!.partials
         : this.manifest.servers.map(() => undefined);
@@ -285,48 +305,55 @@ export class CommitteeState {
   #void(header: HeaderHash, signed: Signed): boolean {
     const list = this.voids.get(hex(header)) ?? [];
     if (list.some((other) => equal(other.server, signed.server))) return false;
-    if (list.length === 0 && this.voids.size >= MAX_VOIDED) {
+    if (list.length === 0 && this.voids.size >= MAX_VOIDED * this.manifest.servers.length) {
       // Only a VOID of what somebody released is ever needed as evidence.
       const spare = [...this.voids.keys()].find((name) => !this.released.has(name));
       if (spare === undefined) return false;
       this.voids.delete(spare);
     }
     this.voids.set(hex(header), [...list, signed]);
+    if (this.#isLive(header) && this.live!.givingUp !== undefined) {
+      this.#abandon(header, this.live!.givingUp);
+    }
     return true;
   }
 
+  /** A FINAL does not say its round, so a false one, or an old one again, must do no harm. */
   #final(round: number, record: RecordHash, server: number, signed: Signed): boolean {
-    if (
-      round < this.head.round || (round === this.head.round && !equal(record, this.head.record))
-    ) return false;
-    if (!this.finals || (round > this.finals.round)) {
-      this.finals = { round, record, signatures: this.manifest.servers.map(() => undefined) };
+    if (round <= this.head.round || (this.live && round !== this.live.round)) return false;
+    const name = `${round} ${hex(record)}`;
+    const signatures = this.signing.get(name)?.signatures ??
+      this.manifest.servers.map(() => undefined);
+    if (signatures[server]) return false;
+    for (const [other, entry] of this.signing) {
+      entry.signatures[server] = undefined;
+      if (entry.signatures.every((s) => s === undefined)) this.signing.delete(other);
     }
-    if (!equal(this.finals.record, record)) {
-      const before = this.finals.signatures[server];
-      if (before && this.finals.round === round) {
-        const context = { record: () => ({ round }) };
-        const why = conviction(before, signed, context);
-        if (why) this.events.equivocation?.(why, before, signed);
-      }
-      return false;
-    }
-    if (!this.#keep(this.finals.signatures, server, signed)) return false;
-    if (this.finals.signatures.includes(undefined)) return true;
+    signatures[server] = signed;
+    const finals = { round, record, signatures };
+    this.signing.set(name, finals);
+    if (signatures.includes(undefined)) return true;
+    this.finals = finals;
     this.head = { round, record };
     this.carry = true;
+    this.signing.clear();
     this.voids.clear();
     this.released.clear();
     this.#close();
-    this.events.finalized?.(this.finals);
+    this.events.finalized?.(finals);
     return true;
   }
 
   #abandon(header: HeaderHash, reason: string): boolean {
     if (!this.#isLive(header)) return false;
     const live = this.live!;
-    // What all have released can still become a record, unless somebody's key for it is gone.
-    if (!live.partials.includes(undefined) && !this.voids.has(hex(header))) return false;
+    // With all PREPAREs anyone may have released, and what all have can still become a record: it
+    // ends with that, or with the VOID of one who has not or whose key for it is gone.
+    if (!live.prepares.includes(undefined) && !this.voids.has(hex(header))) {
+      if (live.givingUp !== undefined || !live.partials.includes(undefined)) return false;
+      live.givingUp = reason;
+      return true;
+    }
     this.#close();
     this.events.voided?.(live, reason);
     return true;

@@ -17,7 +17,7 @@ import { type Committee, holders } from "./committee.ts";
 import { Feed, NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
 import { Link } from "./link.ts";
-import { OPENED_FRAME } from "./server.ts";
+import { OPENED_FRAME, ROSTER_FRAME } from "./server.ts";
 import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
 
 /** What an aggregator is made of. */
@@ -73,7 +73,9 @@ export class Aggregator {
             frame: (bytes) => {
               if (bytes[0] === OPENED_FRAME) {
                 this.#opened(decodeOpened(bytes.subarray(1), manifest), roster);
-              } else roster = Roster.decode(bytes.subarray(1), manifest.parameters.maxClients);
+              } else if (bytes[0] === ROSTER_FRAME) {
+                roster = Roster.decode(bytes.subarray(1), manifest.parameters.maxClients);
+              } else throw new ProtocolError("type", `a frame of kind ${bytes[0]} of a server`);
             },
             closed: () => {},
           }),

@@ -25,7 +25,8 @@ const MAX_KEPT_BYTES = 64 * 2 ** 20;
 export class Feed {
   readonly #records: { readonly round: number; readonly bytes: Uint8Array }[] = [];
   readonly #live = new Set<Stream>();
-  readonly #broadcasts = new Set<Stream>();
+  /** Subscribers, and the first round that each wants: it may be ahead of this holder. */
+  readonly #broadcasts = new Map<Stream, number>();
   #kept = 0;
   #opened:
     | { readonly opened: OpenedHeader; readonly roster: Roster; readonly bytes: Uint8Array }
@@ -55,7 +56,7 @@ export class Feed {
           ? this.#records.slice(-1)
           : this.#records.filter((r) => r.round >= from);
         for (const record of wanted) stream.send(record.bytes);
-        this.#broadcasts.add(stream);
+        this.#broadcasts.set(stream, from === NEWEST ? 0 : from);
       },
       closed: () => this.#broadcasts.delete(stream),
     }));
@@ -80,7 +81,7 @@ export class Feed {
     ) {
       this.#kept -= this.#records.shift()!.bytes.length;
     }
-    for (const stream of this.#broadcasts) stream.send(bytes);
+    for (const [stream, from] of this.#broadcasts) if (round >= from) stream.send(bytes);
   }
 
   #sendLive(stream: Stream): void {

@@ -233,7 +233,8 @@ export class Server {
 
   #register(stream: Stream, bytes: Uint8Array): void {
     const reader = new Reader(bytes, "registration");
-    const kind: RegistrationKind = reader.u8() === 0 ? "register" : "leave";
+    const kind: RegistrationKind | undefined = (["register", "leave"] as const)[reader.u8()];
+    if (kind === undefined) throw new ProtocolError("type", "neither a registration nor a leave");
     const registration = decodeRegistration(
       kind,
       reader.bytes(reader.left),

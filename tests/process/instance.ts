@@ -1,0 +1,222 @@
+/**
+ * A whole instance as processes, for tests that hurt it: what each node said, and waits that end
+ * with the condition or with the reason why not.
+ */
+import { equal, ok } from "node:assert/strict";
+import { Child, type Ending } from "../../testnet/child.ts";
+import {
+  aggregator,
+  client,
+  type Command,
+  dataFolder,
+  reader,
+  server,
+  type Site,
+} from "../../testnet/command.ts";
+import { parseRecord, type RoundRecord } from "../../testnet/record.ts";
+import { hex } from "../../src/protocol/bytes.ts";
+import { signer } from "../../src/protocol/keys.ts";
+
+/** Longest wait for anything, on a machine that is busy with other tests. */
+const PATIENCE_MS = 60_000;
+const ANY_PORT = "/ip4/127.0.0.1/tcp/0";
+
+/** A process, what it was started with, and all that it said. */
+export class Node {
+  readonly child: Child;
+  /** Lines of standard output after the first. */
+  readonly lines: Record<string, unknown>[] = [];
+  /** All of its standard error. */
+  log = "";
+  /** Its end, once it came. */
+  ending: Ending | undefined;
+  addresses: readonly string[] | undefined;
+
+  constructor(readonly command: Command, changed: () => void) {
+    const decoder = new TextDecoder();
+    this.child = new Child(command, spawn, {
+      said: (line) => {
+        this.lines.push(line);
+        changed();
+      },
+      logged: (chunk) => {
+        this.log += decoder.decode(chunk, { stream: true });
+        changed();
+      },
+    });
+    this.child.up.then(({ addresses }) => (this.addresses = addresses, changed()));
+    this.child.ended.then((ending) => (this.ending = ending, changed()));
+  }
+
+  /** Outcomes by the id of their message. */
+  get outcomes(): Map<unknown, Record<string, unknown>> {
+    return new Map(this.lines.filter((it) => "outcome" in it).map((it) => [it.id, it]));
+  }
+
+  /** Records that a reader printed. */
+  get records(): RoundRecord[] {
+    return this.lines.filter((line) => "record" in line).map(parseRecord);
+  }
+}
+
+/** Three servers, an aggregator, clients and two readers. */
+export class Instance implements AsyncDisposable {
+  readonly site: Site;
+  readonly servers: Node[] = [];
+  readonly clients: Node[] = [];
+  readonly readers: Node[] = [];
+  /** Public keys of the servers, in hex. */
+  readonly keys: readonly string[];
+  aggregator!: Node;
+  readonly #secrets = Array.from({ length: 3 }, () => secret());
+  readonly #all: Node[] = [];
+  #changed = Promise.withResolvers<void>();
+
+  constructor(name: string) {
+    const env: Record<string, string> = {};
+    for (const variable of ["DENO_DIR", "HOME"]) {
+      const value = Deno.env.get(variable);
+      if (value !== undefined) env[variable] = value;
+    }
+    this.site = { folder: `.testnet/${name}-${Deno.pid}`, env };
+    this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
+  }
+
+  /** Starts everything, and waits until every client takes part. */
+  async start(clients: number): Promise<void> {
+    for (const index of [0, 1, 2]) {
+      const folder = dataFolder(this.site, "server", index);
+      Deno.mkdirSync(folder, { recursive: true });
+      Deno.writeTextFileSync(`${folder}/committee`, this.keys.join("\n"));
+      this.servers.push(await this.up(this.serverCommand(index)));
+    }
+    const { bootstrap } = this;
+    this.aggregator = await this.up(aggregator(this.site, hex(secret()), bootstrap));
+    for (const index of [0, 1]) this.readers.push(this.run(reader(this.site, index, bootstrap)));
+    const known = [...bootstrap, ...this.aggregator.addresses!];
+    for (let index = 0; index < clients; index++) {
+      const { env, ...command } = client(this.site, index, known);
+      this.clients.push(this.run({ ...command, env: { ...env, ZIPNET_SECRET: hex(secret()) } }));
+    }
+    await this.until("every client takes part", () => this.clients.every(ready));
+  }
+
+  /** How server `index` is started. */
+  serverCommand(index: number): Command {
+    const bootstrap = index === 0 ? [] : this.bootstrap;
+    return server(this.site, index, 3, hex(this.#secrets[index]), bootstrap);
+  }
+
+  /** Where the first server listens. */
+  get bootstrap(): readonly string[] {
+    return this.servers[0].addresses!;
+  }
+
+  /** All standard error of all processes so far. */
+  get logs(): string {
+    return this.#all.map(({ log }) => log).join("");
+  }
+
+  /** Starts a process. */
+  run(command: Command): Node {
+    const node = new Node(command, () => {
+      this.#changed.resolve();
+      this.#changed = Promise.withResolvers();
+    });
+    this.#all.push(node);
+    return node;
+  }
+
+  /** Starts a process and waits until it is up. */
+  async up(command: Command): Promise<Node> {
+    const node = this.run(command);
+    await this.until(`${command.name} is up`, () => node.addresses !== undefined);
+    return node;
+  }
+
+  /** Runs a process with other arguments, to its end. */
+  async ends(command: Command, change: (args: readonly string[]) => readonly string[]) {
+    const node = this.run({ ...command, args: change(command.args) });
+    await this.until(`the end of ${command.name}`, () => node.ending !== undefined, node);
+    const last = node.log.split("\n").filter((line) => line.startsWith("zipnet: "));
+    equal(last.length, 1, node.log);
+    return { code: node.ending!.code, line: last[0] };
+  }
+
+  /** Kills a process with SIGKILL and starts it again where it listened. */
+  async killed(node: Node): Promise<Node> {
+    node.child.kill("SIGKILL");
+    await this.until(`the end of ${node.command.name}`, () => node.ending !== undefined, node);
+    const port = node.addresses?.join(" ").match(/\/tcp\/(\d+)/)?.[1];
+    const args = node.command.args.map((arg) =>
+      arg === ANY_PORT && port ? `/ip4/127.0.0.1/tcp/${port}` : arg
+    );
+    return await this.up({ ...node.command, args });
+  }
+
+  /** Waits for a condition; an end that nobody asked for is why it will not come. */
+  async until(what: string, condition: () => boolean, mayEnd?: Node): Promise<void> {
+    let late = false;
+    const timer = setTimeout(() => {
+      late = true;
+      this.#changed.resolve();
+    }, PATIENCE_MS);
+    try {
+      while (!condition()) {
+        const gone = this.#all.find(({ ending, child }) =>
+          ending && ending.signal === null && ending.code !== 0 && child !== mayEnd?.child &&
+          !this.#forgiven.has(child)
+        );
+        ok(!gone, `${gone?.command.name} ended while waiting: ${what}\n${gone?.log}`);
+        ok(!late, `waited ${PATIENCE_MS} ms: ${what}\n${this.#tails()}`);
+        await this.#changed.promise;
+      }
+      if (mayEnd) this.#forgiven.add(mayEnd.child);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+  readonly #forgiven = new Set<Child>();
+
+  #tails(): string {
+    return this.#all.map(({ command, log }) => `${command.name}\n${log.slice(-1_500)}`).join("\n");
+  }
+
+  /** Ends all processes, and leaves no state behind. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { child } of this.#all) child.kill("SIGKILL");
+    await Promise.all(this.#all.map(({ child }) => child.ended));
+    Deno.removeSync(this.site.folder, { recursive: true });
+  }
+}
+
+/** Whether a client said that it takes part. */
+export function ready(node: Node): boolean {
+  return node.lines.some((line) => line.ready === true);
+}
+
+/** Whether two readers print the same records in the same order, as far as both have them. */
+export function sameStory(a: readonly RoundRecord[], b: readonly RoundRecord[]): void {
+  const from = Math.max(a[0].round, b[0].round), to = Math.min(a.at(-1)!.round, b.at(-1)!.round);
+  const [first, second] = [a, b].map((records) =>
+    records.filter(({ round }) => round >= from && round <= to)
+      .map(({ round, hash, messages }) => ({ round, hash, messages }))
+  );
+  ok(first.length > 0);
+  equal(JSON.stringify(first), JSON.stringify(second));
+}
+
+function secret(): Uint8Array {
+  return crypto.getRandomValues(new Uint8Array(32));
+}
+
+function spawn({ args, env }: Command) {
+  return new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    env: { ...env },
+    clearEnv: true,
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+}

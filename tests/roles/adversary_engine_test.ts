@@ -1,0 +1,177 @@
+/** An engine that lies: states made up, evidence made up, blobs that are not what they say. */
+import assert from "node:assert/strict";
+import { equal, Writer } from "../../src/protocol/bytes.ts";
+import { createRegistration } from "../../src/protocol/registration.ts";
+import { Roster } from "../../src/protocol/roster.ts";
+import { createRecord } from "../../src/protocol/record.ts";
+import { openVectors, shareCommitment } from "../../src/protocol/share.ts";
+import { ProtocolError } from "../../src/protocol/errors.ts";
+import { type Command, encodeCommand } from "../../src/committee/commands.ts";
+import { encodeEvidence } from "../../src/committee/evidence.ts";
+import { CommitteeState } from "../../src/committee/state.ts";
+import { Play } from "../protocol/play.ts";
+import { Stage } from "./stage.ts";
+
+function snapshot(commands: readonly Command[]): Uint8Array {
+  const out = new Writer().u32(commands.length);
+  for (const command of commands) out.vector(encodeCommand(command));
+  return out.end();
+}
+
+/** The seats of a roster made of other clients. */
+function strangers(stage: Stage): { seats: Command[]; roster: Roster; play: Play } {
+  const play = new Play(77, { servers: 3, clients: 4 }), roster = new Roster();
+  const seats = play.clients.map(({ signer, agreement }, index): Command => {
+    roster.set(index, { client: signer.key, agreement: agreement.key });
+    const registration = createRegistration("register", signer, {
+      instance: stage.play.manifest.instance,
+      agreement: agreement.key,
+      session: stage.now,
+    });
+    return { kind: "seat", index, registration };
+  });
+  const places: Command = { kind: "places", round: 0, size: 4, freeing: [] };
+  return { seats: [places, ...seats], roster, play };
+}
+
+/** Restores a state, by way of one with another live round, so that nothing made is kept. */
+function imposes(stage: Stage, commands: readonly Command[]): void {
+  const header = stage.play.random.bytes(32);
+  stage.host.restore(snapshot([{ kind: "propose", round: 9, header }]));
+  stage.host.restore(snapshot(commands));
+  stage.flush();
+}
+
+/** The live round as it stands, as commands; `other` replaces its aggregate. */
+function liveCommands(stage: Stage, other?: Uint8Array): Command[] {
+  const live = stage.member.state.live!, { header, round } = live;
+  const digest = other ?? live.digest;
+  return [
+    { kind: "propose", round, header },
+    ...live.opens.map((signed): Command => ({ kind: "statement", round: 0, signed: signed! })),
+    ...(digest ? [{ kind: "aggregate", header, digest } as const] : []),
+  ];
+}
+
+Deno.test("a state in which the set is another does not get a second PREPARE", () => {
+  const stage = new Stage(40), header = stage.open();
+  stage.fixes(header);
+  const subset = stage.fold(header, [0, 1, 2]);
+  const honest = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, {});
+  const seats: Command[] = [
+    { kind: "places", round: 0, size: 4, freeing: [] },
+    ...honest.registry.commands(),
+  ];
+  stage.give(subset.digest, subset.bytes);
+  imposes(stage, [...seats, ...liveCommands(stage, subset.digest)]);
+  assert.equal(stage.kinds.filter((kind) => kind === "prepare").length, 1);
+  assert.equal(stage.declined.at(-1), "prepare-twice");
+});
+
+Deno.test("a state in which the roster is another after OPEN does not get a PREPARE", () => {
+  const stage = new Stage(41), header = stage.open(), { seats } = strangers(stage);
+  assert.ok(stage.has("open", header));
+  imposes(stage, [...seats, ...liveCommands(stage)]);
+  stage.fixes(header);
+  assert.equal(stage.has("prepare", header), false, "pads of clients that stand in no header");
+});
+
+Deno.test("a state that leaves out what this server released does not let it release again", () => {
+  const stage = new Stage(42), header = stage.open();
+  stage.prepared(stage.fixes(header));
+  const seats = [...stage.member.state.registry.commands()];
+  const places: Command = { kind: "places", round: header.round, size: 4, freeing: [] };
+  stage.host.restore(snapshot([places, ...seats]));
+  stage.flush();
+  const second = stage.open(stage.play.header({ round: header.round + 1, time: stage.now }));
+  assert.ok(stage.has("open", second));
+  stage.fixes(second, stage.fold(second, [0, 1, 2]));
+  assert.equal(stage.declined.at(-1), "prepare-unproven");
+});
+
+Deno.test("evidence whose shares are not those that all released under does not get FINAL", () => {
+  const stage = new Stage(43), { play } = stage, header = stage.open();
+  const secrets = stage.prepared(stage.fixes(header));
+  for (const s of stage.corrupt) stage.say(s, stage.partial(secrets));
+  const partials = stage.member.state.live!.partials.map((signed) => signed!);
+  // A set and shares of the corrupt servers' own making, and PREPAREs that fit them.
+  const aggregate = stage.fold(header, [0, 1, 2]);
+  const of = stage.secrets(header, aggregate), [a] = stage.corrupt;
+  const shares = play.servers.map((_, i) => of.shares.get(i) ?? of.shares.get(a)!);
+  const prepares = play.servers.map(({ signer }, i) => ({
+    statement: {
+      kind: "prepare" as const,
+      header: header.hash,
+      digest: aggregate.digest,
+      share: shareCommitment(shares[i], aggregate.digest, signer.key),
+    },
+    server: signer.key,
+    signature: new Uint8Array(64),
+  }));
+  const opened = openVectors(aggregate, shares, play.parameters);
+  const { shares: all } = stage.partial(secrets);
+  const record = createRecord(play.manifest, header, aggregate, all, opened);
+  const evidence = encodeEvidence({ pending: { record, aggregate, prepares, partials, shares } });
+  try {
+    stage.head(evidence);
+  } catch (error) {
+    assert.ok(error instanceof ProtocolError, String(error));
+  }
+  assert.equal(stage.kinds.includes("final"), false);
+  assert.ok(equal(stage.member.head.hash, play.manifest.root));
+});
+
+Deno.test("a record that not all have signed is not adopted as head", () => {
+  const stage = new Stage(44), { play } = stage;
+  const { certified, bytes } = (() => {
+    const other = new Play(44, { servers: 3, clients: 4 });
+    const round = other.round();
+    return { certified: round.certified, bytes: round.bytes };
+  })();
+  const two = { ...certified, certificate: certified.certificate.with(2, new Uint8Array(64)) };
+  assert.throws(
+    () => stage.head(encodeEvidence({ certified: two })),
+    (error) => error instanceof ProtocolError && error.code === "signature",
+  );
+  assert.ok(equal(stage.member.head.hash, play.manifest.root));
+  assert.ok(bytes.length > 0);
+  stage.head(encodeEvidence({ certified }));
+  assert.ok(equal(stage.member.head.hash, certified.record.hash), "what all signed is");
+});
+
+Deno.test("a snapshot made during a round holds the registrations that wait for its end", () => {
+  const stage = new Stage(45), header = stage.open(), { seats } = strangers(stage);
+  const seat = seats[1] as Extract<Command, { kind: "seat" }>;
+  stage.apply({ kind: "register", registration: seat.registration });
+  const copy = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, {});
+  const abandon = encodeCommand({ kind: "abandon", header: header.hash, reason: "test" });
+  copy.apply(abandon);
+  stage.host.apply(abandon);
+  assert.equal(stage.member.state.registry.size, 5);
+  assert.equal(copy.registry.size, 5);
+  assert.ok(equal(copy.snapshot(), stage.member.state.snapshot()));
+});
+
+Deno.test("places that do not exist, or twice, are refused with a typed error", () => {
+  const stage = new Stage(46), { seats } = strangers(stage);
+  for (const freeing of [[9_999], [1, 1]]) {
+    const places: Command = { kind: "places", round: 0, size: 4, freeing };
+    assert.throws(() => stage.host.restore(snapshot([places, ...seats.slice(1)])), ProtocolError);
+  }
+  const twice = snapshot([...seats.slice(0, 2), { ...seats[1], index: 3 } as Command]);
+  stage.host.restore(twice);
+  const { roster } = stage.member.state.registry;
+  assert.deepEqual([roster.count, roster.at(3)], [1, undefined], "one client, one place");
+});
+
+Deno.test("a flood of VOIDs and PARTIALs on made-up headers does not crowd out the honest", () => {
+  const stage = new Stage(47);
+  for (let i = 0; i < 200; i++) {
+    const header = stage.play.random.bytes(32), nonce = header, shares = header;
+    stage.say(0, { kind: "void", header, nonce });
+    stage.say(0, { kind: "partial", header, shares });
+  }
+  const header = stage.open(stage.header({ carry: false }));
+  stage.round(header);
+  assert.equal(stage.member.state.head.round, header.round);
+});

@@ -1,0 +1,101 @@
+/** Holders that send a reader what is not the log: it stops and names the record. */
+import assert from "node:assert/strict";
+import { concat } from "../../src/protocol/bytes.ts";
+import { createManifest } from "../../src/protocol/manifest.ts";
+import { encodeCertified } from "../../src/protocol/record.ts";
+import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
+import { instanceStreams } from "../../src/roles/streams.ts";
+import { Play } from "../protocol/play.ts";
+import { peerOf, Wires } from "./wire.ts";
+
+/** A reader after round 1, the record of round 2, and what it did. */
+async function reading(seed: number) {
+  const play = new Play(seed), { manifest } = play, secret = play.random.bytes(32);
+  const wires = new Wires("reader", secret), log: Seen[] = [], stopped: string[] = [];
+  wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
+  const role = new ReaderRole({
+    network: wires,
+    environment: wires.environment,
+    manifest,
+    from: 0,
+    record: (seen) => void log.push(seen),
+    stopped: (error) => void stopped.push(`${error.name}: ${error.message}`),
+  });
+  await wires.pass(1);
+  const { broadcasts } = instanceStreams(manifest), first = play.round().bytes;
+  wires.to(broadcasts)[0].frame(first);
+  const second = play.round();
+  return { play, wires, role, log, stopped, broadcasts, first, second };
+}
+type Reading = Awaited<ReturnType<typeof reading>>;
+
+const FALSE: Record<string, [spoil: (r: Reading) => Uint8Array, reason: RegExp]> = {
+  "one signature missing": [
+    ({ second: { certified } }) =>
+      encodeCertified({
+        ...certified,
+        certificate: certified.certificate.with(1, new Uint8Array(64)),
+      }),
+    /record 2 without the FINAL of server 1/,
+  ],
+  "its signatures reordered": [
+    ({ second: { certified } }) =>
+      encodeCertified({ ...certified, certificate: certified.certificate.toReversed() }),
+    /record 2 without the FINAL of server 0/,
+  ],
+  "a signature cut off": [
+    ({ second }) => second.bytes.subarray(0, -64),
+    /certified record: expected 64/,
+  ],
+  "a server's signature for another record": [
+    ({ first, second: { bytes } }) => concat(bytes.subarray(0, -64), first.subarray(-64)),
+    /record 2 without the FINAL of server 2/,
+  ],
+  "the signatures of another epoch": [
+    ({ play }) => {
+      const { instance, fingerprint, servers, parameters } = play.manifest;
+      const next = new Play(play.random.seed);
+      const manifest = createManifest({
+        instance,
+        epoch: 1,
+        previous: fingerprint,
+        start: play.head.hash,
+        servers,
+        parameters,
+      });
+      Object.assign(next, { manifest, head: { ...next.head, hash: manifest.root } });
+      return next.round().bytes;
+    },
+    /another committee/,
+  ],
+  "a round that it has": [({ first }) => first, /record 1 .*rounds must rise/],
+};
+
+for (const [what, [spoil, reason]] of Object.entries(FALSE)) {
+  Deno.test(`a record with ${what} stops a reader, which names it`, async () => {
+    const r = await reading(90), [wire] = r.wires.to(r.broadcasts);
+    wire.frame(spoil(r));
+    assert.equal(r.log.length, 1);
+    assert.equal(r.stopped.length, 1);
+    assert.match(r.stopped[0], /^Protocol: stopped after round 1: /);
+    assert.match(r.stopped[0], reason);
+    assert.ok(wire.closed !== undefined);
+    await r.wires.pass(60_000);
+    assert.equal(r.wires.to(r.broadcasts).length, 0, "it asks nobody else");
+  });
+}
+
+Deno.test("a good record after another is read", async () => {
+  const r = await reading(91);
+  r.wires.to(r.broadcasts)[0].frame(r.second.bytes);
+  assert.deepEqual(r.log.map(({ record }) => record.header.round), [1, 2]);
+  assert.deepEqual(r.stopped, []);
+});
+
+Deno.test("a holder that leaves records out is noticed: the reader says which it missed", async () => {
+  const r = await reading(92), third = r.play.round();
+  r.wires.to(r.broadcasts)[0].frame(third.bytes);
+  const missed = r.wires.log.find(({ event }) => event === "records missed");
+  assert.deepEqual(missed?.fields, { from: 1, to: 3 });
+  assert.deepEqual([r.log.at(-1)!.linked, r.log.at(-1)!.messages], [false, []]);
+});

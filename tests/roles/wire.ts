@@ -1,0 +1,137 @@
+/** A network without a wire: a role's handlers in the hands of the test, over a clock it turns. */
+import { concat, hex } from "../../src/protocol/bytes.ts";
+import { signer } from "../../src/protocol/keys.ts";
+import type { Environment, Fields } from "../../src/universe/environment.ts";
+import type {
+  Accept,
+  Network,
+  Peer,
+  Role,
+  Stream,
+  StreamEvents,
+  StreamKind,
+} from "../../src/universe/network.ts";
+import { Random } from "../protocol/random.ts";
+
+/** One stream, from the test's end. */
+export class Wire implements Stream {
+  readonly sent: Uint8Array[] = [];
+  closed: string | undefined;
+  events!: StreamEvents;
+
+  constructor(readonly peer: Peer, readonly kind: string, readonly ended: () => void = () => {}) {}
+
+  send(frame: Uint8Array): boolean {
+    if (this.closed !== undefined) return false;
+    this.sent.push(frame);
+    return true;
+  }
+  close(reason = "closed"): void {
+    if (this.closed !== undefined) return;
+    this.closed = reason;
+    this.ended();
+    queueMicrotask(() => this.events.closed(reason));
+  }
+  /** A frame arrives, as a node hands it on: what the role throws ends the stream. */
+  frame(bytes: Uint8Array): void {
+    if (this.closed !== undefined) throw new Error(`${this.kind} is closed: ${this.closed}`);
+    try {
+      this.events.frame(bytes);
+    } catch (error) {
+      this.close((error as Error).message);
+      throw error;
+    }
+  }
+}
+
+/** A `Network` that hands out what was served and opened. */
+export class Wires implements Network {
+  readonly self: Peer;
+  readonly served = new Map<string, Accept>();
+  readonly opened: Wire[] = [];
+  readonly known: Peer[] = [];
+  readonly log: { level: string; event: string; fields?: Fields }[] = [];
+  readonly environment: Environment;
+  now = 1_800_000_000_000;
+  #timers: { at: number; task: () => void }[] = [];
+
+  constructor(role: Role, readonly secret: Uint8Array, random = new Random(99)) {
+    this.self = peerOf(role, secret);
+    this.environment = {
+      clock: {
+        now: () => this.now,
+        after: (ms, task) => {
+          const timer = { at: this.now + ms, task };
+          this.#timers.push(timer);
+          return () => void (this.#timers = this.#timers.filter((other) => other !== timer));
+        },
+      },
+      random: (n) => random.bytes(n),
+      observe: (level, event, fields) => void this.log.push({ level, event, fields }),
+    };
+  }
+
+  /** Time passes; what is due happens. */
+  async pass(ms: number): Promise<void> {
+    const end = this.now + ms;
+    for (;;) {
+      await Promise.resolve();
+      const next = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
+      if (!next) break;
+      this.#timers = this.#timers.filter((other) => other !== next);
+      this.now = Math.max(this.now, next.at);
+      next.task();
+      await Promise.resolve();
+    }
+    this.now = end;
+  }
+  /** A peer opens a stream here. */
+  dial(peer: Peer, kind: StreamKind): Wire {
+    const wire = new Wire(peer, kind.name);
+    const events = this.served.get(kind.name)?.(wire);
+    if (!events) throw new Error(`${kind.name} refused`);
+    wire.events = events;
+    return wire;
+  }
+  /** The open streams of a kind that the role opened. */
+  to(kind: StreamKind): Wire[] {
+    return this.opened.filter((wire) => wire.kind === kind.name && wire.closed === undefined);
+  }
+
+  serve(kind: StreamKind, accept: Accept): void {
+    this.served.set(kind.name, accept);
+  }
+  start(): Promise<void> {
+    return Promise.resolve();
+  }
+  stop(): Promise<void> {
+    return Promise.resolve();
+  }
+  peers(role?: Role): Peer[] {
+    return this.known.filter((peer) => role === undefined || peer.role === role);
+  }
+  onPeer(): () => void {
+    return () => {};
+  }
+  open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream> {
+    const wire: Wire = new Wire(
+      peer,
+      kind.name,
+      () => void this.opened.splice(this.opened.indexOf(wire), 1),
+    );
+    this.opened.push(wire);
+    wire.events = events(wire);
+    return Promise.resolve(wire);
+  }
+}
+
+/** A peer of a role and a secret. */
+export function peerOf(role: Role, secret: Uint8Array): Peer {
+  const { key } = signer(secret);
+  return { id: hex(key), key, role, addresses: [] };
+}
+
+/** Bytes with one kind byte before them. */
+export function kinded(kind: number, ...bytes: Uint8Array[]): Uint8Array {
+  return concat(Uint8Array.of(kind), ...bytes);
+}
