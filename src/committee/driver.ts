@@ -28,7 +28,7 @@ export class Driver {
 
   constructor(readonly manifest: Manifest) {}
 
-  /** A round ended; a void one makes the next wait longer, up to 16 periods. */
+  /** A round ended; a void one makes the next wait longer, up to 8 periods. */
   ended(finalized: boolean): void {
     this.#voids = finalized ? 0 : Math.min(this.#voids + 1, MAX_BACK_OFF);
     const { roundPeriod } = this.manifest.parameters;
