@@ -69,13 +69,7 @@ export class Mouth {
 
   #send(id: unknown, payload: Uint8Array): void {
     const name = typeof id === "string" || typeof id === "number" ? id : ++this.#count;
-    const told = ({ kind, ...rest }: Progress) => {
-      this.#say(
-        kind === "retrying"
-          ? { id: name, retrying: true, ...rest }
-          : { id: name, outcome: kind, ...rest },
-      );
-    };
+    const told = (progress: Progress) => this.#tell(name, progress);
     try {
       this.#outbox!.send(payload).onProgress(told);
     } catch (error) {
@@ -84,9 +78,23 @@ export class Mouth {
     }
   }
 
+  #tell(id: string | number, progress: Progress): void {
+    const { kind, ...rest } = progress;
+    if (this.options.json) {
+      return this.#say(
+        kind === "retrying" ? { id, retrying: true, ...rest } : { id, outcome: kind, ...rest },
+      );
+    }
+    const what = progress.kind === "landed"
+      ? `${progress.round}/${progress.slot}`
+      : progress.reason;
+    this.print(`${id} ${kind} ${what}\n`);
+  }
+
   #say(object: Record<string, unknown>): void {
-    if (this.options.json) this.print(`${JSON.stringify(object)}\n`);
-    else this.print(`${Object.values(object).join(" ")}\n`);
+    this.print(
+      this.options.json ? `${JSON.stringify(object)}\n` : `${object.outcome} ${object.reason}\n`,
+    );
   }
 }
 

@@ -34,7 +34,7 @@ export interface RoleProcess<R extends Role> {
   readonly network: Network;
   readonly signer: Signer;
   readonly instance: { readonly id: Uint8Array; readonly name: string };
-  /** Starts the network and says so, on standard output as the first line and in the log. */
+  /** Starts the network and says so: in the log, and as the first line of output where that is JSON. */
   up(): Promise<void>;
   /** Meets the committee, or ends with `ConnectTimeout`. */
   meet(): Promise<Committee>;
@@ -134,7 +134,10 @@ export async function runRole<R extends Role>(
       async up() {
         await network.start();
         const { id, addresses } = network.self;
-        writeOutput(`${JSON.stringify({ up: true, role, peer: id, addresses })}\n`);
+        // A client's and a reader's output is for people, unless it is asked for as JSON.
+        if (!("json" in options) || options.json) {
+          writeOutput(`${JSON.stringify({ up: true, role, peer: id, addresses })}\n`);
+        }
         observe("info", "zipnet up", {
           universe: options.universe,
           instance: options.instance,
