@@ -4,7 +4,7 @@
  *
  * Layout: u32 size ‖ size × (client Ed25519 (32) ‖ client X25519 (32)), zeros where nobody stands.
  */
-import { concat, equal, hex, isZero, Reader, u32, Writer, ZERO32 } from "./bytes.ts";
+import { concat, hex, isZero, Reader, u32, Writer, ZERO32 } from "./bytes.ts";
 import { hash } from "./hash.ts";
 import { checkPublicKey } from "./keys.ts";
 import { maxPath, MerkleTree, verifyPath } from "./merkle.ts";
@@ -141,9 +141,4 @@ export function verifyProof(
 ): boolean {
   const leaf = rosterLeaf(proof.index, entry);
   return verifyPath(header.rosterRoot, header.rosterSize, proof.index, leaf, proof.path);
-}
-
-/** Whether two entries are the same client in the same session. */
-export function sameEntry(a: RosterEntry, b: RosterEntry): boolean {
-  return equal(a.client, b.client) && equal(a.agreement, b.agreement);
 }

@@ -3,6 +3,7 @@
  * and what it serves to clients, aggregators and readers.
  */
 import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
+import { type Head, readMessages } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Signer } from "../protocol/keys.ts";
 import {
@@ -18,6 +19,7 @@ import { decodeRegistration, type RegistrationKind } from "../protocol/registrat
 import { participants } from "../protocol/aggregate.ts";
 import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
+import { maxEvidenceBytes } from "../committee/evidence.ts";
 import { Member, type Phases } from "../committee/member.ts";
 import type { Store } from "../committee/release.ts";
 import { Sequencer } from "../committee/sequencer.ts";
@@ -25,7 +27,13 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
-import { CLIENT_REGISTRY, COMMITTEE, instanceStreams, SERVER_REGISTRY } from "./streams.ts";
+import {
+  CLIENT_REGISTRY,
+  COMMITTEE,
+  instanceStreams,
+  MAX_COMMITTEE_FRAME,
+  SERVER_REGISTRY,
+} from "./streams.ts";
 
 /** How often the member looks at the time. */
 const TICK_MS = 20;
@@ -71,11 +79,21 @@ export class Server {
   #cancelTick = () => {};
   #nextKeys: number;
   #sentRoster: Uint8Array | undefined;
+  /** The record that was logged last: what it grants says which slots the next one has. */
+  #head: Head;
 
   constructor(readonly options: ServerOptions) {
     const { manifest, signer, environment } = options;
     this.#self = serverIndex(manifest, signer.key);
     if (this.#self < 0) throw new ProtocolError("key", "this server's key is not in the committee");
+    const evidence = maxEvidenceBytes(manifest);
+    if (evidence >= MAX_COMMITTEE_FRAME) {
+      throw new ProtocolError(
+        "range",
+        `servers would send each other up to ${evidence} bytes at once, expected below ` +
+          `${MAX_COMMITTEE_FRAME}: lower maxVectorBytes or the number of servers`,
+      );
+    }
     this.#signatures = manifest.servers.map((_, i) =>
       i === this.#self ? signManifest(signer, manifest) : undefined
     );
@@ -92,6 +110,7 @@ export class Server {
         equivocation: (why, server, proof) => this.#equivocation(why, server, proof),
       },
     });
+    this.#head = this.#member.head;
     if (this.#member.headRecord) this.#feed.record(this.#member.headRecord);
   }
 
@@ -281,19 +300,16 @@ export class Server {
   }
 
   #finalized(certified: CertifiedRecord, phases: Phases | undefined): void {
-    const { record } = certified;
+    const { record } = certified, { manifest } = this.options;
+    const linked = equal(record.header.previous, this.#head.hash);
     this.options.environment.observe("info", "round finalized", {
       round: record.header.round,
       participants: participants(record.bitmap).length,
-      messages: record.messages.length > 0 ? this.#granted(certified) : 0,
+      messages: linked ? readMessages(record, this.#head, manifest).messages.length : undefined,
       ...phases,
     });
+    this.#head = this.#member.head;
     this.#feed.record(certified);
-  }
-
-  /** Slots that the round had room for: what a server may say without reading them. */
-  #granted({ record }: CertifiedRecord): number {
-    return record.header.carry ? record.header.messageBytes / 64 : 0;
   }
 
   #equivocation(why: string, server: Uint8Array, proof: Uint8Array): void {
