@@ -9,14 +9,14 @@ export const MAX_COMMAND_BYTES = 1_024;
 
 /** What an engine needs from the server it runs in. */
 export interface EngineHost {
-  /** Sends an engine message to another server; may be lost. */
-  send(to: number, message: Uint8Array): void;
-  /** The next command in the order, the same on every server. */
-  apply(command: Uint8Array): void;
+  /** Sends an engine message to another server; false where no way is open. It may be lost. */
+  send(to: number, message: Uint8Array): boolean;
+  /** The next commands in the order, the same on every server; how they are grouped is not. */
+  apply(commands: readonly Uint8Array[]): void;
   /** The state that all commands so far have made. */
   snapshot(): Uint8Array;
-  /** Replaces the state, before the first `apply` that follows it. */
-  restore(snapshot: Uint8Array): void;
+  /** Replaces the state, before the next `apply`; undefined where the order begins anew, empty. */
+  restore(snapshot: Uint8Array | undefined): void;
 }
 
 /** Orders commands among the servers, named by their place in the manifest. */
@@ -25,6 +25,10 @@ export interface Engine {
   readonly leader: number | undefined;
   /** Servers that the leader can reach, the leader included; meaningful at the leader. */
   readonly present: ReadonlySet<number>;
+  /** Begins: the host is ready to be called. Called once, before anything else. */
+  start(): void;
+  /** Ends: nothing is called and no timer runs any more. Idempotent. */
+  stop(): void;
   /** Offers a command. It may be lost; the caller offers it again until it sees it applied. */
   propose(command: Uint8Array): void;
   /** A message that another server's engine sent. */

@@ -27,7 +27,7 @@ export interface ExchangeEvents {
 
 /** The links to the other servers, and the blobs that travel on them. */
 export class Exchange {
-  readonly #links = new Map<number, (frame: Uint8Array) => void>();
+  readonly #links = new Map<number, (frame: Uint8Array) => boolean>();
   readonly #asked = new Map<string, number>();
   readonly #blobs: Blobs;
 
@@ -43,7 +43,7 @@ export class Exchange {
   /** A way to another server opened; `evidence` of this server's head goes there at once. */
   connected(
     peer: number,
-    send: (frame: Uint8Array) => void,
+    send: (frame: Uint8Array) => boolean,
     evidence: readonly Uint8Array[],
   ): void {
     this.#links.set(peer, send);
@@ -65,9 +65,9 @@ export class Exchange {
     else throw new ProtocolError("type", `a frame of kind ${kind} between servers`);
   }
 
-  /** Sends an engine message; lost where no link is open. */
-  engine(to: number, message: Uint8Array): void {
-    this.#send(to, ENGINE, message);
+  /** Sends an engine message; false where no link is open. */
+  engine(to: number, message: Uint8Array): boolean {
+    return this.#send(to, ENGINE, message);
   }
 
   /** Keeps a blob, and hands it to everyone. */
@@ -117,11 +117,12 @@ export class Exchange {
   #answer(to: number, id: Uint8Array): void {
     if (id.length !== 32) throw new ProtocolError("length", `a blob id of ${id.length} bytes`);
     const bytes = this.#blobs.get(id);
-    if (bytes) return this.#send(to, BLOB, id, bytes);
+    if (bytes) return void this.#send(to, BLOB, id, bytes);
     for (const evidence of this.events.evidenceOf(id)) this.#send(to, HEAD, evidence);
   }
 
-  #send(to: number, kind: number, ...body: Uint8Array[]): void {
-    this.#links.get(to)?.(concat(Uint8Array.of(kind), ...body));
+  #send(to: number, kind: number, ...body: Uint8Array[]): boolean {
+    const send = this.#links.get(to);
+    return send !== undefined && send(concat(Uint8Array.of(kind), ...body));
   }
 }

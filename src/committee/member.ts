@@ -173,8 +173,14 @@ export class Member {
     return opened && { opened, roster: work.roster };
   }
 
-  /** A way to another server opened. */
-  connected(peer: number, send: (frame: Uint8Array) => void): void {
+  /** Begins to take part in the order. */
+  start(): void {
+    this.#engine.start();
+    this.#react();
+  }
+
+  /** A way to another server opened; `send` answers false once it is gone. */
+  connected(peer: number, send: (frame: Uint8Array) => boolean): void {
     this.#bench.exchange.connected(peer, send, this.#bench.heads.evidence);
     this.#engine.connected(peer);
     this.#react();
@@ -252,31 +258,36 @@ export class Member {
     this.#react();
   }
 
-  /** Forgets every key. The member must not be used afterwards. */
+  /** Stops and forgets every key. The member must not be used afterwards. */
   destroy(): void {
+    this.#engine.stop();
     this.#bench.keys.destroy();
   }
 
   #host(): EngineHost {
     return {
       send: (to, message) => this.#bench.exchange.engine(to, message),
-      apply: (command) => {
-        try {
-          this.#state.apply(command);
-        } catch (error) {
-          if (!(error instanceof ProtocolError)) throw error;
-          this.#bench.environment.observe("warn", "command refused", { reason: error.message });
+      apply: (commands) => {
+        for (const command of commands) {
+          try {
+            this.#state.apply(command);
+          } catch (error) {
+            if (!(error instanceof ProtocolError)) throw error;
+            this.#bench.environment.observe("warn", "command refused", { reason: error.message });
+          }
         }
         this.#react();
       },
       snapshot: () => this.#state.snapshot(),
       restore: (snapshot) => {
-        const { registry } = this.#state;
-        this.#state = CommitteeState.restore(snapshot, this.options.manifest, this.#stateEvents);
+        const { manifest } = this.options, { registry } = this.#state;
+        this.#state = snapshot
+          ? CommitteeState.restore(snapshot, manifest, this.#stateEvents)
+          : new CommitteeState(manifest, this.#stateEvents);
         this.#bench.proposals.clear();
         // What was begun goes on: a share that is known by its commitment cannot be made again.
         if (!this.#live?.stands(this.#state)) this.#live = undefined;
-        // An order that began anew has lost the roster: who followed the old one seats it again.
+        // Who followed an order that is over seats its roster again, should the new one lack it.
         for (const registration of registry.registrations()) {
           this.#seating.add(registration, this.#bench.environment.clock.now());
         }

@@ -35,6 +35,10 @@ export class Sequencer implements Engine {
     return this.#joined;
   }
 
+  start(): void {}
+
+  stop(): void {}
+
   propose(command: Uint8Array): void {
     if (command.length > MAX_COMMAND_BYTES) {
       throw new ProtocolError(
@@ -60,7 +64,7 @@ export class Sequencer implements Engine {
       if (kind === SNAPSHOT) {
         this.#following = true;
         this.host.restore(body);
-      } else if (kind === COMMIT && this.#following) this.host.apply(body);
+      } else if (kind === COMMIT && this.#following) this.host.apply([body]);
       else throw new ProtocolError("type", `an engine message of kind ${kind} at a follower`);
     }
   }
@@ -86,7 +90,7 @@ export class Sequencer implements Engine {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
         const message = concat(Uint8Array.of(COMMIT), next);
         for (const peer of this.#joined) if (peer !== FIRST) this.host.send(peer, message);
-        this.host.apply(next);
+        this.host.apply([next]);
       }
     } finally {
       this.#applying = false;

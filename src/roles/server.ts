@@ -161,6 +161,7 @@ export class Server {
   /** Connects to the other servers and begins. */
   start(): void {
     const { network, environment: { clock, observe }, manifest } = this.options;
+    this.#member.start();
     manifest.servers.forEach((key, index) => {
       if (index >= this.#self) return;
       const id = hex(key);
@@ -210,7 +211,7 @@ export class Server {
     // The stream may be used once this function has returned.
     this.options.environment.clock.after(0, () => {
       stream.send(this.#signatures[this.#self]!);
-      this.#member.connected(index, (frame) => void stream.send(frame));
+      this.#member.connected(index, (frame) => stream.send(frame));
     });
     return {
       frame: (bytes) => {

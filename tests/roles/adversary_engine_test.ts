@@ -146,7 +146,7 @@ Deno.test("a snapshot made during a round holds the registrations that wait for 
   const copy = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, {});
   const abandon = encodeCommand({ kind: "abandon", header: header.hash, reason: "test" });
   copy.apply(abandon);
-  stage.host.apply(abandon);
+  stage.host.apply([abandon]);
   assert.equal(stage.member.state.registry.size, 5);
   assert.equal(copy.registry.size, 5);
   assert.ok(equal(copy.snapshot(), stage.member.state.snapshot()));

@@ -73,6 +73,8 @@ export class Stage {
         return {
           leader: 0,
           present: new Set([0, 1, 2]),
+          start() {},
+          stop() {},
           propose: (command) => void this.#proposed.push(command),
           receive() {},
           connected() {},
@@ -87,7 +89,8 @@ export class Stage {
         equivocation: (why, server, proof) => void this.convicted.push({ why, server, proof }),
       },
     });
-    this.member.connected(0, (frame) => void this.frames.push(frame));
+    this.member.start();
+    this.member.connected(0, (frame) => this.frames.push(frame) > 0);
     this.flush();
     const { manifest, servers } = this.play, bundle = this.member.state.bundles[self]!;
     const shared = () => {
@@ -120,7 +123,7 @@ export class Stage {
 
   /** Orders a command, then whatever the honest server proposes. */
   apply(command: Command): void {
-    this.host.apply(encodeCommand(command));
+    this.host.apply([encodeCommand(command)]);
     this.flush();
   }
 
@@ -130,7 +133,7 @@ export class Stage {
       const command = decodeCommand(next, this.play.manifest);
       if (command.kind === "statement") this.said.push(command.signed);
       if (command.kind === "decline") this.declined.push(command.reason);
-      this.host.apply(next);
+      this.host.apply([next]);
     }
   }
 
