@@ -1,4 +1,5 @@
 /** The committee server's process. */
+import { raftEngine } from "./committee/raft_engine.ts";
 import { keepProof, readCommitteeKeys } from "./ops/committee_file.ts";
 import type { ServerOptions } from "./ops/role_options.ts";
 import { memoryStore, openStore } from "./ops/store.ts";
@@ -7,6 +8,9 @@ import { createManifest } from "./protocol/manifest.ts";
 import { PRESETS } from "./protocol/parameters.ts";
 import { runRole } from "./roles/process.ts";
 import { Server } from "./roles/server.ts";
+
+/** The order is not kept over a restart: this server comes back as a learner. */
+const VOLATILE = { load: () => [], append() {}, replace() {} };
 
 /** The manifest of the known servers. */
 function manifestOf(options: ServerOptions, instance: Uint8Array, self: Uint8Array) {
@@ -28,21 +32,18 @@ await runRole(
     const store = data === undefined ? memoryStore() : openStore(data);
     if ("close" in store) onStop(() => (store as { close(): void }).close());
     const manifest = manifestOf(options, instance.id, signer.key);
-    if (committeeSize === 2) {
-      environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
-    }
-    const open = admission.kind === "open"
-      ? () => true
-      : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
+    const admits = (client: Uint8Array) =>
+      admission.kind === "open" || admission.keys.some((key) => equal(key, client));
     const server = new Server({
       network,
       environment,
       manifest,
       signer,
       store,
-      admits: (client) => open(client) ? undefined : "not on the list",
+      admits: (client) => admits(client) ? undefined : "not on the list",
       keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
       remindMs: connectTimeout,
+      engine: await raftEngine({ servers: committeeSize, journal: VOLATILE, environment }),
     });
     onStop(() => server.stop());
     server.serve();

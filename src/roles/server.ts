@@ -22,7 +22,6 @@ import type { Engine, EngineHost } from "../committee/engine.ts";
 import { maxEvidenceBytes } from "../committee/evidence.ts";
 import { Member, type Phases } from "../committee/member.ts";
 import type { Store } from "../committee/release.ts";
-import { Sequencer } from "../committee/sequencer.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import { Feed } from "./feed.ts";
@@ -60,7 +59,7 @@ export interface ServerOptions {
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
   /** How often it says what it waits for, while no round goes on; a minute unless given. */
   readonly remindMs?: number;
-  readonly engine?: (host: EngineHost, self: number) => Engine;
+  readonly engine: (host: EngineHost, self: number) => Engine;
 }
 
 /** A running server. */
@@ -97,12 +96,14 @@ export class Server {
     this.#signatures = manifest.servers.map((_, i) =>
       i === this.#self ? signManifest(signer, manifest) : undefined
     );
+    if (manifest.servers.length === 2) {
+      environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
+    }
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
     this.#member = new Member({
       ...options,
       self: this.#self,
-      engine: options.engine ?? ((host, self) => new Sequencer(self, host)),
       events: {
         opened: (opened, roster) => this.#opened(opened, roster),
         finalized: (certified, phases) => this.#finalized(certified, phases),

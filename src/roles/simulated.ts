@@ -7,6 +7,8 @@ import { type Signer, signer } from "../protocol/keys.ts";
 import { createManifest, type Manifest } from "../protocol/manifest.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
 import { type Parameters as Agreed, PRESETS } from "../protocol/parameters.ts";
+import type { Journal } from "../committee/journal.ts";
+import { raftEngine } from "../committee/raft_engine.ts";
 import type { Store } from "../committee/release.ts";
 import { Aggregator } from "./aggregator.ts";
 import { Client } from "./client.ts";
@@ -51,6 +53,16 @@ export function durable(): Store {
   return { load: () => bytes?.slice(), save: (next: Uint8Array) => void (bytes = next.slice()) };
 }
 
+/** A journal that survives the process that writes it. */
+export function durableJournal(): Journal {
+  let records: Uint8Array[] = [];
+  return {
+    load: () => records,
+    append: (record) => void records.push(record),
+    replace: (all) => void (records = [...all]),
+  };
+}
+
 /** One instance, running. */
 export class SimulatedInstance {
   readonly universe: MemoryUniverse;
@@ -58,6 +70,7 @@ export class SimulatedInstance {
   readonly id: Uint8Array;
   readonly servers: (Running<Server> | undefined)[] = [];
   readonly stores: Store[] = [];
+  readonly journals: Journal[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
   aggregator: Running<Aggregator> | undefined;
@@ -99,6 +112,8 @@ export class SimulatedInstance {
     const name = `server ${index}`, signer = this.#signers[index];
     const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
     const store = this.stores[index] ??= durable();
+    const journal = this.journals[index] ??= durableJournal();
+    const servers = this.manifest.servers.length;
     const role = new Server({
       network,
       environment,
@@ -106,6 +121,7 @@ export class SimulatedInstance {
       signer,
       store,
       admits: () => undefined,
+      engine: await raftEngine({ servers, journal, environment }),
     });
     role.serve();
     await network.start();

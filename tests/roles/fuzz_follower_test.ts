@@ -8,6 +8,7 @@ import { signManifest } from "../../src/protocol/manifest.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { Server } from "../../src/roles/server.ts";
+import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
 import { COMMITTEE } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -26,6 +27,7 @@ async function follower(seed: number) {
     signer: servers[2].signer,
     store,
     admits: () => undefined,
+    engine: (host, self) => new Sequencer(self, host),
   });
   server.serve();
   server.start();

@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { equal, hex } from "../../src/protocol/bytes.ts";
-import type { Store } from "../../src/committee/release.ts";
 import type { Progress } from "../../src/roles/outbox.ts";
 import { SimulatedInstance, type SimulationOptions } from "../../src/roles/simulated.ts";
 import { Oath } from "./oath.ts";
@@ -27,6 +26,12 @@ export interface CrashPoint {
   readonly durable: boolean;
 }
 
+/** What a server has on disk. */
+interface Disk {
+  register?: Uint8Array;
+  journal: Uint8Array[];
+}
+
 /** A running instance and what it is held to. */
 export class Trial {
   readonly world: SimulatedInstance;
@@ -37,7 +42,7 @@ export class Trial {
   readonly #finalized = new Set<number>();
   readonly #faults: string[] = [];
   readonly #sent: Sent[] = [];
-  readonly #disks = new Map<number, Uint8Array>();
+  readonly #disks = new Map<number, Disk>();
   readonly #said = new Map<string, string[]>();
 
   private constructor(readonly options: SimulationOptions) {
@@ -49,7 +54,7 @@ export class Trial {
         if (event === "round finalized") this.#finalized.add(round);
         if (event === "round void") this.voids.set(round, String(fields?.reason));
         if (level === "error") this.#faults.push(`${who}: ${event} ${JSON.stringify(fields)}`);
-        if (event !== "round finalized") {
+        if (!["round finalized", "peer met", "peer not reached"].includes(event)) {
           const said = this.#said.get(who) ?? [];
           this.#said.set(who, [...said, `${event} ${JSON.stringify(fields ?? {})}`].slice(-12));
         }
@@ -128,7 +133,7 @@ export class Trial {
   /** Starts a server on its disk, or on an empty one. */
   async startServer(index: number, lost = false): Promise<void> {
     if (lost) this.#disks.delete(index);
-    this.world.stores[index] = this.#disk(index);
+    this.#mount(index);
     const { role } = await this.world.startServer(index);
     this.oath.hear(index, role.options.signer);
   }
@@ -157,24 +162,34 @@ export class Trial {
   }
 
   /** The disk of a server as one boot sees it: what its process writes after its death is lost. */
-  #disk(index: number): Store {
+  #mount(index: number): void {
+    const disk = this.#disks.get(index) ?? { journal: [] };
+    this.#disks.set(index, disk);
     let dead = false;
-    return {
-      load: () => this.#disks.get(index)?.slice(),
-      save: (bytes) => {
-        if (dead) throw new Error("this process is dead");
-        const next = this.#next?.index === index ? this.#next : undefined;
-        const dies = next !== undefined && --next.left === 0;
-        if (!dies || next!.durable) {
-          this.#disks.set(index, bytes.slice());
+    const write = (apply: () => void) => {
+      if (dead) throw new Error("this process is dead");
+      const next = this.#next?.index === index ? this.#next : undefined;
+      const dies = next !== undefined && --next.left === 0;
+      if (!dies || next!.durable) apply();
+      if (!dies) return;
+      dead = true;
+      this.#next = undefined;
+      this.crashServer(index);
+      if (!next!.durable) throw new Error("this process is dead");
+    };
+    this.world.stores[index] = {
+      load: () => disk.register?.slice(),
+      save: (bytes) =>
+        write(() => {
+          disk.register = bytes.slice();
           this.oath.wrote(index, bytes);
-        }
-        if (!dies) return;
-        dead = true;
-        this.#next = undefined;
-        this.crashServer(index);
-        if (!next!.durable) throw new Error("this process is dead");
-      },
+        }),
+    };
+    this.world.journals[index] = {
+      load: () => [...disk.journal],
+      append: (record) => write(() => void disk.journal.push(record.slice())),
+      replace: (records) =>
+        write(() => void (disk.journal = records.map((record) => record.slice()))),
     };
   }
 
