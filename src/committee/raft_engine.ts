@@ -44,6 +44,8 @@ const CAUGHT_UP = 64;
 const MAX_WORK = 1_000;
 /** How far a group's generation may be ahead of one's own: nobody burns the numbers. */
 const MAX_GENERATION_GAP = 2 ** 20;
+/** Messages of one server that raft refuses until this server doubts its own log. */
+const MAX_REFUSED = 3;
 /** After it lost its group a server joins none for so long. */
 const PAUSE_MS = 1_000;
 
@@ -75,6 +77,8 @@ export async function raftEngine(
 export class RaftEngine implements Engine {
   readonly #log: RaftLog;
   readonly #peers = new Map<number, GroupStatus>();
+  /** Messages that raft refused in this group, by their sender's place. */
+  readonly #refused = new Map<number, number>();
   #core: RaftCore | undefined;
   #members: Members | undefined;
   #leader: number | undefined;
@@ -140,7 +144,7 @@ export class RaftEngine implements Engine {
     if (message.kind === "raft") {
       const peer = this.#peers.get(from), group = this.#log.group;
       if (!peer || !group || !equal(message.name, group.name)) return;
-      this.#guarded(() => this.#core?.step(peer.id, message.message));
+      this.#guarded(() => this.#step(peer.id, message.message));
       return this.#work();
     }
     if (message.kind === "join") return this.#asked(message.group);
@@ -150,6 +154,19 @@ export class RaftEngine implements Engine {
     }
     this.#peers.set(from, status);
     this.#consider();
+  }
+
+  /** A message that does not fit this log is false, or the log is: an older disk was put back. */
+  #step(from: number, message: Uint8Array): void {
+    try {
+      this.#core?.step(from, message);
+    } catch (error) {
+      if (!(error instanceof RaftError) || error.code !== "message") throw error;
+      const refused = 1 + (this.#refused.get(placeOf(from)) ?? 0);
+      this.#refused.set(placeOf(from), refused);
+      if (refused >= MAX_REFUSED) this.#leave(error.message);
+      throw new ProtocolError("encoding", error.message);
+    }
   }
 
   connected(peer: number): void {
@@ -245,6 +262,7 @@ export class RaftEngine implements Engine {
   #end(): void {
     this.#core = this.#members = this.#leader = undefined;
     this.#applied = 0;
+    this.#refused.clear();
   }
 
   #tick(): void {
@@ -369,25 +387,24 @@ export class RaftEngine implements Engine {
     observe("info", "leader", { server: leader ?? "none", self: leader === self });
   }
 
-  /**
-   * What raft refuses of others' doing is passed over. What it does not survive, or what its own
-   * journal contradicts (an older disk was put back), ends this server's part in the group: it comes
-   * again under a new id, with nothing said.
-   */
+  /** Ends this server's part in the group: it comes again under a new id, with nothing said. */
+  #leave(reason: string): void {
+    const { self, environment: { clock, observe, random } } = this.options;
+    observe("warn", "order left", { reason: reason.slice(0, 200) });
+    this.#lostAt = clock.now();
+    this.#end();
+    this.#log.begin(newId(self, random));
+    this.#announce();
+  }
+
+  /** Passes over what raft refuses of others' doing; what it does not survive ends the group here. */
   #guarded(act: () => void): void {
     if (this.#stopped) return;
     try {
       act();
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
-      if (error.code === "message") throw new ProtocolError("encoding", error.message);
-      if (["peer", "dropped", "upstream"].includes(error.code)) return;
-      const { self, environment: { clock, observe, random } } = this.options;
-      observe("warn", "order left", { reason: error.message.slice(0, 200) });
-      this.#lostAt = clock.now();
-      this.#end();
-      this.#log.begin(newId(self, random));
-      this.#announce();
+      if (!["peer", "dropped", "upstream"].includes(error.code)) this.#leave(error.message);
     }
   }
 }

@@ -26,11 +26,17 @@ export interface CrashPoint {
   readonly durable: boolean;
 }
 
-/** What a server has on disk. */
+/** What a server has on disk. What is written is replaced, never changed. */
 interface Disk {
-  register?: Uint8Array;
-  journal: Uint8Array[];
+  readonly register?: Uint8Array;
+  readonly journal: readonly Uint8Array[];
 }
+
+/** What a server finds when it starts: its disk, none, or its disk as it was some writes ago. */
+export type Found = "its disk" | "an empty disk" | "an older disk";
+
+/** Writes that an older disk lacks: about two rounds. */
+const OLDER = 40;
 
 /** A running instance and what it is held to. */
 export class Trial {
@@ -42,7 +48,8 @@ export class Trial {
   readonly #finalized = new Set<number>();
   readonly #faults: string[] = [];
   readonly #sent: Sent[] = [];
-  readonly #disks = new Map<number, Disk>();
+  /** The last states of each server's disk, the present one last. */
+  readonly #disks = new Map<number, Disk[]>();
   readonly #said = new Map<string, string[]>();
 
   private constructor(readonly options: SimulationOptions) {
@@ -130,9 +137,10 @@ export class Trial {
     this.world.clients.forEach((_, index) => this.say(index));
   }
 
-  /** Starts a server on its disk, or on an empty one. */
-  async startServer(index: number, lost = false): Promise<void> {
-    if (lost) this.#disks.delete(index);
+  /** Starts a server. */
+  async startServer(index: number, found: Found = "its disk"): Promise<void> {
+    if (found === "an empty disk") this.#disks.delete(index);
+    if (found === "an older disk") this.#disks.get(index)!.splice(1);
     this.#mount(index);
     const { role } = await this.world.startServer(index);
     this.oath.hear(index, role.options.signer);
@@ -163,14 +171,19 @@ export class Trial {
 
   /** The disk of a server as one boot sees it: what its process writes after its death is lost. */
   #mount(index: number): void {
-    const disk = this.#disks.get(index) ?? { journal: [] };
-    this.#disks.set(index, disk);
+    const states = this.#disks.get(index) ?? [{ journal: [] }];
+    this.#disks.set(index, states);
+    const disk = () => states.at(-1)!;
     let dead = false;
-    const write = (apply: () => void) => {
+    const write = (change: Partial<Disk>) => {
       if (dead) throw new Error("this process is dead");
       const next = this.#next?.index === index ? this.#next : undefined;
       const dies = next !== undefined && --next.left === 0;
-      if (!dies || next!.durable) apply();
+      if (!dies || next!.durable) {
+        states.push({ ...disk(), ...change });
+        if (states.length > OLDER) states.shift();
+        if (change.register) this.oath.wrote(index, change.register);
+      }
       if (!dies) return;
       dead = true;
       this.#next = undefined;
@@ -178,18 +191,13 @@ export class Trial {
       if (!next!.durable) throw new Error("this process is dead");
     };
     this.world.stores[index] = {
-      load: () => disk.register?.slice(),
-      save: (bytes) =>
-        write(() => {
-          disk.register = bytes.slice();
-          this.oath.wrote(index, bytes);
-        }),
+      load: () => disk().register?.slice(),
+      save: (bytes) => write({ register: bytes.slice() }),
     };
     this.world.journals[index] = {
-      load: () => [...disk.journal],
-      append: (record) => write(() => void disk.journal.push(record.slice())),
-      replace: (records) =>
-        write(() => void (disk.journal = records.map((record) => record.slice()))),
+      load: () => disk().journal,
+      append: (record) => write({ journal: [...disk().journal, record.slice()] }),
+      replace: (records) => write({ journal: records.map((record) => record.slice()) }),
     };
   }
 
