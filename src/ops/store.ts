@@ -6,7 +6,10 @@
  * place (a restored backup) cannot be told from the newest.
  */
 import { createHash } from "node:crypto";
-import { EXIT } from "./exit.ts";
+import { attempt, readIfPresent, replaceDurably, StoreError } from "./files.ts";
+import { type FileJournal, type Journal, openJournal } from "./journal.ts";
+
+export { StoreError } from "./files.ts";
 
 /** Where a server's state is kept. */
 export interface Store {
@@ -18,22 +21,10 @@ export interface Store {
 
 /** A store on disk; it holds its folder's lock until `close`. */
 export interface FileStore extends Store {
+  /** The write-ahead log of that name in the same folder, under the same lock. */
+  journal(name: string): Journal;
   /** Gives the folder back. Idempotent. */
   close(): void;
-}
-
-/** Why state cannot be used. `exitCode` 5, but 2 for `permission`, which an option mends. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-  readonly exitCode: 2 | 5;
-  constructor(
-    readonly code: "held" | "damaged" | "permission" | "io",
-    message: string,
-    options?: ErrorOptions,
-  ) {
-    super(message, options);
-    this.exitCode = code === "permission" ? EXIT.options : EXIT.state;
-  }
 }
 
 /** `magic (8) ‖ version u32 LE ‖ state ‖ SHA-256 of all before (32)`. */
@@ -58,8 +49,8 @@ export function memoryStore(): Store {
  */
 export function openStore(folder: string): FileStore {
   const file = `${folder}/state`;
-  const fresh = `${folder}/state.new`;
   const lock = attempt(folder, () => acquire(folder));
+  const journals: FileJournal[] = [];
   let open = true;
   const check = () => {
     if (!open) throw new StoreError("io", `${folder} was closed: open it again to use it`);
@@ -74,15 +65,19 @@ export function openStore(folder: string): FileStore {
     },
     save(state) {
       check();
-      attempt(folder, () => {
-        writeDurably(fresh, encode(state));
-        Deno.renameSync(fresh, file);
-        syncFolder(folder);
-      });
+      attempt(folder, () => replaceDurably(folder, "state", [encode(state)]));
+    },
+    journal(name) {
+      check();
+      const journal = openJournal(folder, name);
+      journals.push(journal);
+      return journal;
     },
     close() {
-      if (open) lock.close();
+      if (!open) return;
       open = false;
+      for (const journal of journals) journal.close();
+      lock.close();
     },
   };
 }
@@ -102,28 +97,6 @@ function acquire(folder: string): Deno.FsFile {
     "held",
     `${folder} is held by another process: stop that one, or give this one its own folder`,
   );
-}
-
-function writeDurably(path: string, bytes: Uint8Array): void {
-  using file = Deno.openSync(path, { write: true, create: true, truncate: true, mode: 0o600 });
-  for (let at = 0; at < bytes.length;) at += file.writeSync(bytes.subarray(at));
-  file.syncDataSync();
-}
-
-/** Makes a rename durable. Windows cannot open a folder, and its renames need no such thing. */
-function syncFolder(folder: string): void {
-  if (Deno.build.os === "windows") return;
-  using handle = Deno.openSync(folder);
-  handle.syncSync();
-}
-
-function readIfPresent(path: string): Uint8Array | undefined {
-  try {
-    return Deno.readFileSync(path);
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw error;
-  }
 }
 
 function encode(state: Uint8Array): Uint8Array {
@@ -154,23 +127,4 @@ function decode(bytes: Uint8Array, path: string): Uint8Array {
 
 function checksum(bytes: Uint8Array): Uint8Array {
   return createHash("sha256").update(bytes).digest();
-}
-
-/** Runs a file operation; what fails becomes a `StoreError` that says what to do. */
-function attempt<T>(folder: string, operation: () => T): T {
-  try {
-    return operation();
-  } catch (cause) {
-    if (cause instanceof StoreError) throw cause;
-    if (cause instanceof Deno.errors.NotCapable) {
-      throw new StoreError(
-        "permission",
-        `${folder} may not be read and written: run with --allow-read=${folder} ` +
-          `--allow-write=${folder} (beside -P they replace the set's own folders)`,
-        { cause },
-      );
-    }
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new StoreError("io", `${folder} cannot be used as data folder: ${reason}`, { cause });
-  }
 }
