@@ -1,59 +1,57 @@
 /** The committee server's process. */
-import { keepProof, readCommitteeKeys } from "./ops/committee_file.ts";
-import type { ServerOptions } from "./ops/role_options.ts";
-import { memoryStore, openStore } from "./ops/store.ts";
-import { equal, hex, ZERO32 } from "./protocol/bytes.ts";
-import { createManifest } from "./protocol/manifest.ts";
+import { decodeSaved } from "./committee/genesis_saved.ts";
+import { keepProof } from "./ops/proof_file.ts";
+import { memoryStore, openStore, readStored } from "./ops/store.ts";
+import { equal } from "./protocol/bytes.ts";
 import { PRESETS } from "./protocol/parameters.ts";
+import { Gate } from "./roles/admission.ts";
+import { Gathering } from "./roles/gathering.ts";
 import { runRole } from "./roles/process.ts";
 import { Server } from "./roles/server.ts";
 
-/** The manifest of the known servers. */
-function manifestOf(options: ServerOptions, instance: Uint8Array, self: Uint8Array) {
-  return createManifest({
-    instance,
-    epoch: 0,
-    previous: ZERO32,
-    start: ZERO32,
-    servers: readCommitteeKeys(options.data ?? "./data", options.committeeSize, self),
-    parameters: { ...PRESETS[options.preset], ...options.parameters },
-  });
-}
+/** File of the data folder that holds the committee. */
+const COMMITTEE_FILE = "committee";
 
-await runRole(
-  "server",
-  Deno.args,
-  async ({ options, environment, network, signer, instance, up, onStop }) => {
-    const { admission, data, committeeSize, connectTimeout } = options;
-    const store = data === undefined ? memoryStore() : openStore(data);
-    if ("close" in store) onStop(() => (store as { close(): void }).close());
-    const manifest = manifestOf(options, instance.id, signer.key);
-    if (committeeSize === 2) {
-      environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
-    }
-    const open = admission.kind === "open"
-      ? () => true
-      : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
-    const server = new Server({
-      network,
-      environment,
-      manifest,
-      signer,
-      store,
-      admits: (client) => open(client) ? undefined : "not on the list",
-      keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
-      remindMs: connectTimeout,
-    });
-    onStop(() => server.stop());
-    server.serve();
-    await up();
-    environment.observe("info", "committee", {
-      fingerprint: hex(manifest.fingerprint),
-      servers: committeeSize,
-    });
-    server.start();
-  },
-  ({ options, signer, instance }) => ({
-    committee: manifestOf(options, instance.id, signer.key).fingerprint,
-  }),
-);
+await runRole("server", Deno.args, async (p) => {
+  const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
+  const { admission, data, committeeSize: size, connectTimeout: remindMs } = options;
+  const file = data === undefined ? undefined : openStore(data);
+  if (file) onStop(() => file.close());
+  const store = file ?? memoryStore(), committee = file?.part(COMMITTEE_FILE) ?? memoryStore();
+  if (size === 2) {
+    environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
+  }
+  const open = admission.kind === "open"
+    ? () => true
+    : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
+  const gate = new Gate({ network, environment, instance, secrets: options.committeeSecrets });
+  const common = { network, environment, gate, signer, remindMs };
+  const gathering = new Gathering({
+    ...common,
+    instance,
+    size,
+    parameters: { ...PRESETS[options.preset], ...options.parameters },
+    store: committee,
+    failed: fail,
+    formed({ manifest, signed }) {
+      const server = new Server({
+        ...common,
+        manifest,
+        signed,
+        store,
+        admits: (client) => open(client) ? undefined : "not on the list",
+        keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
+      });
+      onStop(() => server.stop());
+      server.serve();
+      server.start();
+    },
+  });
+  onStop(() => gathering.stop());
+  await up();
+  gathering.start();
+}, ({ options: { data }, instance }) => {
+  const bytes = data === undefined ? undefined : readStored(data, COMMITTEE_FILE);
+  const saved = bytes && decodeSaved(bytes, instance.id);
+  return { committee: saved?.signed ? saved.manifest.fingerprint : "not formed yet" };
+});

@@ -18,6 +18,8 @@ export interface Store {
 
 /** A store on disk; it holds its folder's lock until `close`. */
 export interface FileStore extends Store {
+  /** Another file of the same folder and lock, with a state of its own. */
+  part(name: string): Store;
   /** Gives the folder back. Idempotent. */
   close(): void;
 }
@@ -57,34 +59,43 @@ export function memoryStore(): Store {
  * read and written. `load` throws one for a damaged file, `save` for one that cannot be written.
  */
 export function openStore(folder: string): FileStore {
-  const file = `${folder}/state`;
-  const fresh = `${folder}/state.new`;
   const lock = attempt(folder, () => acquire(folder));
   let open = true;
   const check = () => {
     if (!open) throw new StoreError("io", `${folder} was closed: open it again to use it`);
   };
-  return {
+  const part = (name: string): Store => ({
     load() {
       check();
-      return attempt(folder, () => {
-        const bytes = readIfPresent(file);
-        return bytes && decode(bytes, file);
-      });
+      return readStored(folder, name);
     },
     save(state) {
       check();
       attempt(folder, () => {
+        const fresh = `${folder}/${name}.new`;
         writeDurably(fresh, encode(state));
-        Deno.renameSync(fresh, file);
+        Deno.renameSync(fresh, `${folder}/${name}`);
         syncFolder(folder);
       });
     },
+  });
+  return {
+    ...part("state"),
+    part,
     close() {
       if (open) lock.close();
       open = false;
     },
   };
+}
+
+/** What `part(name)` of a folder holds, without its lock; undefined if there is none. */
+export function readStored(folder: string, name: string): Uint8Array | undefined {
+  const file = `${folder}/${name}`;
+  return attempt(folder, () => {
+    const bytes = readIfPresent(file);
+    return bytes && decode(bytes, file);
+  });
 }
 
 function acquire(folder: string): Deno.FsFile {

@@ -2,7 +2,7 @@
  * A whole instance in the simulated universe: the roles, unchanged, on the in-memory network, over
  * virtual time, from one seed. For tests, ours and those of programs that embed the channel.
  */
-import { hex, ZERO32 } from "../protocol/bytes.ts";
+import { equal, hex, ZERO32 } from "../protocol/bytes.ts";
 import { type Signer, signer } from "../protocol/keys.ts";
 import { createManifest, type Manifest } from "../protocol/manifest.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
@@ -13,6 +13,8 @@ import { Client } from "./client.ts";
 import { meetCommittee } from "./committee.ts";
 import type { Protocol } from "./errors.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
+import { Gate } from "./admission.ts";
+import { Gathering } from "./gathering.ts";
 import { Server } from "./server.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
@@ -38,6 +40,26 @@ export interface Running<T> {
   readonly role: T;
 }
 
+/** A server, which has its role once its committee stands. */
+export class RunningServer implements Running<Server> {
+  #role: Server | undefined;
+  constructor(readonly name: string, readonly network: Network, readonly signer: Signer) {}
+
+  /** Whether its committee stands. */
+  get joined(): boolean {
+    return this.#role !== undefined;
+  }
+  /** The server at work; throws before its committee stands. */
+  get role(): Server {
+    if (!this.#role) throw new Error(`${this.name} has not joined its committee yet`);
+    return this.#role;
+  }
+  /** Its committee stands. */
+  joins(role: Server): void {
+    this.#role = role;
+  }
+}
+
 /** A reader's log beside its role. */
 export interface Reading {
   readonly role: ReaderRole;
@@ -56,8 +78,10 @@ export class SimulatedInstance {
   readonly universe: MemoryUniverse;
   readonly manifest: Manifest;
   readonly id: Uint8Array;
-  readonly servers: (Running<Server> | undefined)[] = [];
+  readonly servers: (RunningServer | undefined)[] = [];
   readonly stores: Store[] = [];
+  /** Where each server keeps its committee. */
+  readonly committees: Store[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
   aggregator: Running<Aggregator> | undefined;
@@ -94,23 +118,39 @@ export class SimulatedInstance {
     for (let i = 0; i < this.options.clients; i++) await this.startClient(i);
   }
 
-  /** Starts server `index`, on its store if it ran before. */
-  async startServer(index: number): Promise<Running<Server>> {
+  /** Starts server `index`, on its stores if it ran before; it joins its committee in virtual time. */
+  async startServer(index: number): Promise<RunningServer> {
     const name = `server ${index}`, signer = this.#signers[index];
     const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
+    const running = new RunningServer(name, network, signer);
     const store = this.stores[index] ??= durable();
-    const role = new Server({
+    const secrets = [this.#secret("committee")];
+    const gate = new Gate({ network, environment, instance: this.id, secrets });
+    const gathering = new Gathering({
       network,
       environment,
-      manifest: this.manifest,
+      gate,
       signer,
-      store,
-      admits: () => undefined,
+      instance: this.id,
+      size: this.#signers.length,
+      parameters: this.manifest.parameters,
+      store: this.committees[index] ??= durable(),
+      failed: (error) =>
+        environment.observe("error", "server failed", { reason: (error as Error).message }),
+      formed: ({ manifest, signed }) => {
+        if (!equal(manifest.fingerprint, this.manifest.fingerprint)) {
+          throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
+        }
+        const common = { network, environment, gate, manifest, signed, signer, store };
+        const role = new Server({ ...common, admits: () => undefined });
+        role.serve();
+        role.start();
+        running.joins(role);
+      },
     });
-    role.serve();
     await network.start();
-    role.start();
-    return this.servers[index] = { name, network, role };
+    gathering.start();
+    return this.servers[index] = running;
   }
 
   /** Starts the aggregator. */

@@ -103,7 +103,8 @@ export class Trial {
     const since = this.now;
     const fresh = () =>
       this.world.servers.some((server) => {
-        const record = server!.role.member.headRecord?.record;
+        if (!server?.joined) return false;
+        const record = server.role.member.headRecord?.record;
         return record !== undefined && record.header.time > since;
       });
     await this.until("rounds go on", fresh, ms);
@@ -127,10 +128,13 @@ export class Trial {
 
   /** Starts a server on its disk, or on an empty one. */
   async startServer(index: number, lost = false): Promise<void> {
-    if (lost) this.#disks.delete(index);
+    if (lost) {
+      this.#disks.delete(index);
+      delete this.world.committees[index];
+    }
     this.world.stores[index] = this.#disk(index);
-    const { role } = await this.world.startServer(index);
-    this.oath.hear(index, role.options.signer);
+    const { signer } = await this.world.startServer(index);
+    this.oath.hear(index, signer);
   }
 
   /** Kills a server. */
