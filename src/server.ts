@@ -33,11 +33,10 @@ await runRole("server", Deno.args, async (p) => {
     parameters: { ...PRESETS[options.preset], ...options.parameters },
     store: committee,
     failed: fail,
-    formed({ manifest, signed }) {
+    formed({ manifest }) {
       const server = new Server({
         ...common,
         manifest,
-        signed,
         store,
         admits: (client) => open(client) ? undefined : "not on the list",
         keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),

@@ -64,7 +64,7 @@ export interface Channel {
 class Half {
   readonly #session: Uint8Array;
   readonly share: Uint8Array;
-  #scalar: bigint | undefined;
+  readonly #scalar: bigint;
 
   constructor(random: Random, channel: Channel, secret: Uint8Array, session: Uint8Array) {
     const { instance, kind, dialer, answerer } = channel;
@@ -77,10 +77,7 @@ class Half {
 
   /** The confirmations of both; the answerer's share is the first one sent. */
   confirmations(answerer: Uint8Array, dialer: Uint8Array, theirs: Uint8Array) {
-    const scalar = this.#scalar;
-    this.#scalar = undefined;
-    if (scalar === undefined) throw new ProtocolError("type", "a second share in one handshake");
-    const shared = scalarMultVfy(scalar, theirs);
+    const shared = scalarMultVfy(this.#scalar, theirs);
     const first: Part = { share: answerer, said: ANSWERER };
     const second: Part = { share: dialer, said: DIALER };
     const key = sessionKey(this.#session, shared, first, second);
@@ -97,7 +94,7 @@ class Half {
 export class Dialing {
   /** Frame 1. */
   readonly first: Uint8Array;
-  readonly #nonce: Uint8Array;
+  #nonce: Uint8Array | undefined;
   #expected: Uint8Array | undefined;
 
   /** `secret` is one of ours, `theirs` which of the answerer's it is tried against: 0 or 1. */
@@ -113,10 +110,13 @@ export class Dialing {
 
   /** Frame 3 for frame 2; a `ProtocolError` for a malformed one. */
   reply(frame: Uint8Array): Uint8Array {
+    const own = this.#nonce;
+    this.#nonce = undefined;
+    if (own === undefined) throw new ProtocolError("type", "a second share in one handshake");
     const reader = new Reader(frame, "handshake");
     const nonce = reader.bytes(NONCE_BYTES), share = reader.bytes(SHARE_BYTES);
     reader.end();
-    const half = new Half(this.random, this.channel, this.secret, concat(this.#nonce, nonce));
+    const half = new Half(this.random, this.channel, this.secret, concat(own, nonce));
     const { answerer, dialer } = half.confirmations(share, half.share, share);
     this.#expected = answerer;
     return concat(half.share, dialer);

@@ -1,7 +1,8 @@
 /**
  * How a server comes to its committee: it meets every server of its instance behind the gate, and
  * forms the manifest with them (`src/committee/genesis.ts`), or is handed the one that stands. It
- * goes on answering once the committee stands, for members that lost the manifest.
+ * goes on answering once the committee stands: members that lost the manifest, and whoever wants to
+ * know who the committee is.
  */
 import { maxEvidenceBytes } from "../committee/evidence.ts";
 import { type Formed, Genesis, type GenesisOptions, MAX_CANDIDATES } from "../committee/genesis.ts";
@@ -13,7 +14,7 @@ import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts
 import type { Gate } from "./admission.ts";
 import { Refused } from "./errors.ts";
 import { Link } from "./link.ts";
-import { GENESIS, MAX_COMMITTEE_FRAME } from "./streams.ts";
+import { GENESIS, MAX_COMMITTEE_FRAME, SERVER_REGISTRY } from "./streams.ts";
 
 /** How often it looks at the time. */
 const TICK_MS = 500;
@@ -40,6 +41,8 @@ export class Gathering {
   readonly #links = new Map<string, Link>();
   /** Open streams by peer: two where both have dialed. */
   readonly #streams = new Map<string, Set<Stream>>();
+  /** Those who asked for the committee before it stood. */
+  readonly #curious = new Set<Stream>();
   #unsubscribe = () => {};
   #cancel = () => {};
   #lastSign: number;
@@ -76,6 +79,14 @@ export class Gathering {
       ({ role }) => role === "server" ? undefined : `${role}s are not of the committee`,
       (stream) => this.#events(stream),
     );
+    network.serve(SERVER_REGISTRY, (stream) => {
+      this.#curious.add(stream);
+      this.#handOut();
+      return {
+        frame: () => stream.close("nothing is expected here"),
+        closed: () => this.#curious.delete(stream),
+      };
+    });
     if (this.#over) return;
     this.#unsubscribe = network.onPeer((peer) => this.#meet(peer));
     this.#tick();
@@ -150,11 +161,20 @@ export class Gathering {
       fingerprint: hex(manifest.fingerprint),
       servers: manifest.servers.length,
     });
+    this.#handOut();
     try {
       this.options.formed(formed);
     } catch (error) {
       this.options.failed(error);
     }
+  }
+
+  /** Hands the signed manifest to whoever asked for it. */
+  #handOut(): void {
+    const { committee } = this.#genesis;
+    if (!committee) return;
+    for (const stream of this.#curious) stream.send(committee.signed);
+    this.#curious.clear();
   }
 
   #refused(reason: string): void {

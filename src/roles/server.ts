@@ -21,7 +21,7 @@ import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts
 import type { Gate } from "./admission.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
-import { CLIENT_REGISTRY, COMMITTEE, instanceStreams, SERVER_REGISTRY } from "./streams.ts";
+import { CLIENT_REGISTRY, COMMITTEE, instanceStreams } from "./streams.ts";
 
 /** How often the member looks at the time. */
 const TICK_MS = 20;
@@ -40,8 +40,6 @@ export interface ServerOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly manifest: Manifest;
-  /** The manifest with every member's signature, as it is handed to whoever asks. */
-  readonly signed: Uint8Array;
   /** Where other servers prove the committee's secret. */
   readonly gate: Gate;
   readonly signer: Signer;
@@ -100,13 +98,9 @@ export class Server {
 
   /** Registers what it serves. */
   serve(): void {
-    const { network, manifest, signed, gate } = this.options;
+    const { network, manifest, gate } = this.options;
     const streams = instanceStreams(manifest);
     this.#feed.serve(network, streams);
-    network.serve(SERVER_REGISTRY, (stream) => {
-      stream.send(signed);
-      return { frame: () => stream.close("nothing is expected here"), closed: () => {} };
-    });
     gate.serve(COMMITTEE, ({ key }) => {
       const index = serverIndex(manifest, key);
       if (index > this.#self) return undefined;

@@ -137,11 +137,11 @@ export class SimulatedInstance {
       store: this.committees[index] ??= durable(),
       failed: (error) =>
         environment.observe("error", "server failed", { reason: (error as Error).message }),
-      formed: ({ manifest, signed }) => {
+      formed: ({ manifest }) => {
         if (!equal(manifest.fingerprint, this.manifest.fingerprint)) {
           throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
         }
-        const common = { network, environment, gate, manifest, signed, signer, store };
+        const common = { network, environment, gate, manifest, signer, store };
         const role = new Server({ ...common, admits: () => undefined });
         role.serve();
         role.start();

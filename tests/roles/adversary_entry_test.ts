@@ -62,7 +62,6 @@ Deno.test("a client that is not on the list is told so, and the operator is told
     network: wires,
     environment: wires.environment,
     manifest,
-    signed: play.signed,
     gate: gateOf(wires, manifest.instance),
     signer: first.signer,
     store: durable(),

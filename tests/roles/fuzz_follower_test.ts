@@ -22,7 +22,6 @@ async function follower(seed: number) {
     network: wires,
     environment: wires.environment,
     manifest,
-    signed: play.signed,
     gate: gateOf(wires, manifest.instance),
     signer: servers[2].signer,
     store,

@@ -37,7 +37,6 @@ export class Podium {
       network: this.wires,
       environment: this.wires.environment,
       manifest,
-      signed: this.play.signed,
       gate: gateOf(this.wires, manifest.instance),
       signer: first.signer,
       store: durable(),
