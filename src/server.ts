@@ -9,15 +9,15 @@ import { Gathering } from "./roles/gathering.ts";
 import { runRole } from "./roles/process.ts";
 import { Server } from "./roles/server.ts";
 
-/** File of the data folder that holds the committee. */
-const COMMITTEE_FILE = "committee";
+/** File of the data folder that holds the committee's manifest. */
+const MANIFEST_FILE = "manifest";
 
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
   const { admission, data, committeeSize: size, connectTimeout: remindMs } = options;
   const file = data === undefined ? undefined : openStore(data);
   if (file) onStop(() => file.close());
-  const store = file ?? memoryStore(), committee = file?.part(COMMITTEE_FILE) ?? memoryStore();
+  const store = file ?? memoryStore(), manifests = file?.part(MANIFEST_FILE) ?? memoryStore();
   if (size === 2) {
     environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
   }
@@ -31,7 +31,7 @@ await runRole("server", Deno.args, async (p) => {
     instance,
     size,
     parameters: { ...PRESETS[options.preset], ...options.parameters },
-    store: committee,
+    store: manifests,
     failed: fail,
     formed({ manifest }) {
       const server = new Server({
@@ -50,7 +50,7 @@ await runRole("server", Deno.args, async (p) => {
   await up();
   gathering.start();
 }, ({ options: { data }, instance }) => {
-  const bytes = data === undefined ? undefined : readStored(data, COMMITTEE_FILE);
+  const bytes = data === undefined ? undefined : readStored(data, MANIFEST_FILE);
   const saved = bytes && decodeSaved(bytes, instance.id);
   return { committee: saved?.signed ? saved.manifest.fingerprint : "not formed yet" };
 });

@@ -1,6 +1,6 @@
 /** The durable store: what is saved comes back or is refused, and one process holds a folder. */
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { memoryStore, openStore, StoreError } from "../../src/ops/store.ts";
+import { memoryStore, openStore, readStored, StoreError } from "../../src/ops/store.ts";
 
 const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
 const bytes = (text: string) => new TextEncoder().encode(text);
@@ -41,6 +41,28 @@ Deno.test(
     store.close();
     const again = openStore(folder);
     deepEqual(again.load(), bytes("last"));
+    again.close();
+  }),
+);
+
+Deno.test(
+  "store: parts of one folder are apart, and can be read while it is held",
+  withFolder((folder) => {
+    equal(readStored(folder, "manifest"), undefined);
+    const store = openStore(folder), part = store.part("manifest");
+    equal(part.load(), undefined);
+    store.save(bytes("state"));
+    part.save(bytes("manifest"));
+    deepEqual([store.load(), part.load()], [bytes("state"), bytes("manifest")]);
+    deepEqual(readStored(folder, "manifest"), bytes("manifest"));
+    store.close();
+    refuses("io", 5, /was closed/, () => part.load());
+    refuses("io", 5, /was closed/, () => part.save(bytes("x")));
+    Deno.writeTextFileSync(`${folder}/manifest`, "damaged");
+    refuses("damaged", 5, /manifest is damaged/, () => readStored(folder, "manifest"));
+    const again = openStore(folder);
+    refuses("damaged", 5, /manifest is damaged/, () => again.part("manifest").load());
+    deepEqual(again.load(), bytes("state"));
     again.close();
   }),
 );
