@@ -47,7 +47,7 @@ export const MAX_SECRETS = 2;
 export const COMBINATIONS = MAX_SECRETS * MAX_SECRETS;
 
 const text = new TextEncoder();
-const LABEL = text.encode("zipnet/1/committee-secret");
+const LABEL = text.encode("zipnet/1/committee-secret\0");
 const DIALER = text.encode("dialer"), ANSWERER = text.encode("answerer");
 
 /** Between whom, and for what. */

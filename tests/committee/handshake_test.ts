@@ -131,7 +131,7 @@ Deno.test("handshake: who answered with a wrong guess cannot test another one af
     const dialer = dialing(), nonce = random.bytes(32);
     const session = concat(dialer.first.subarray(1), nonce);
     const { instance, kind } = CHANNEL;
-    const label = text.encode("zipnet/1/committee-secret");
+    const label = text.encode("zipnet/1/committee-secret\0");
     const channel = lvCat(label, instance, text.encode(kind), CHANNEL.dialer, CHANNEL.answerer);
     const scalar = sampleScalar(random.bytes(64));
     const share = scalarMult(scalar, calculateGenerator(guess, channel, session));
