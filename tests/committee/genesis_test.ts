@@ -218,6 +218,35 @@ Deno.test("genesis: an outsider is shown the committee, and signs nothing", () =
   assert.equal(late.signed.size, 0);
 });
 
+Deno.test("genesis: outsiders enough for a committee of their own do not form one", () => {
+  const it = new Assembly(19, 6, 3), late = it.parties.slice(0, 3), members = it.parties.slice(3);
+  for (const party of members) it.start(party);
+  it.settle();
+  for (const party of late) it.start(party);
+  it.settle();
+  it.stands(it.manifest(members), members);
+  for (const { formed, signed } of late) assert.deepEqual([formed, signed.size], [undefined, 0]);
+});
+
+Deno.test("genesis: who has not signed follows a manifest that can still win, not one that cannot", () => {
+  const it = new Assembly(20, 4, 3), [a, b, c, d] = it.parties;
+  const first = it.manifest([a, b, c]), second = it.manifest([a, b, d]);
+  // A's word rules out the other manifest, whichever it is.
+  for (const [wins, loses, loser] of [[first, second, d], [second, first, c]] as const) {
+    const alone = new Assembly(20, 4, 3), [, party] = alone.parties;
+    alone.start(party);
+    const core = party.core!;
+    for (const [of, manifest] of [[loser, loses], [a, wins]] as const) {
+      core.connected(of.key);
+      const signature = signManifest(of.signer, manifest);
+      core.receive(of.key, concat(Uint8Array.of(1), manifest.bytes, signature));
+    }
+    const [would] = core.greeting();
+    assert.equal(hex(would.subarray(-wins.bytes.length)), hex(wins.bytes));
+    assert.equal(party.signed.size, 0, "it signs once all members say the same");
+  }
+});
+
 Deno.test("genesis: false frames are refused: signatures of others, forged ones, garbage", () => {
   const it = new Assembly(18, 3, 3), [a, b, c] = it.parties;
   it.start(a);
