@@ -74,7 +74,7 @@ export class Gate {
         return undefined;
       }
       const wait = (this.#tries.get(peer.id)?.until ?? 0) - clock.now();
-      if (wait > 0) throw new ProtocolError("mismatch", `may prove the secret in ${wait} ms again`);
+      if (wait > 0) throw new ProtocolError("mismatch", `may try the secret again in ${wait} ms`);
       const unproven = this.#unproven.get(kind.name) ?? 0;
       if (unproven >= MAX_UNPROVEN) {
         throw new ProtocolError("range", `${unproven} other streams are unproven, at most that`);
