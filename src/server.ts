@@ -1,4 +1,5 @@
 /** The committee server's process. */
+import { raftEngine } from "./committee/raft_engine.ts";
 import { decodeSaved } from "./committee/genesis_saved.ts";
 import { keepProof } from "./ops/proof_file.ts";
 import { memoryStore, openStore, readStored } from "./ops/store.ts";
@@ -12,15 +13,16 @@ import { Server } from "./roles/server.ts";
 /** File of the data folder that holds the committee's manifest. */
 const MANIFEST_FILE = "manifest";
 
+/** The order is not kept over a restart: this server comes back as a learner. */
+const VOLATILE = { load: () => [], append() {}, replace() {} };
+
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
   const { admission, data, committeeSize: size, connectTimeout: remindMs } = options;
   const file = data === undefined ? undefined : openStore(data);
   if (file) onStop(() => file.close());
   const store = file ?? memoryStore(), manifests = file?.part(MANIFEST_FILE) ?? memoryStore();
-  if (size === 2) {
-    environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
-  }
+  const engine = await raftEngine({ servers: size, journal: VOLATILE, environment });
   const open = admission.kind === "open"
     ? () => true
     : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
@@ -38,6 +40,7 @@ await runRole("server", Deno.args, async (p) => {
         ...common,
         manifest,
         store,
+        engine,
         admits: (client) => open(client) ? undefined : "not on the list",
         keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
       });

@@ -16,6 +16,9 @@ export type Intent =
   | { readonly abandon: HeaderHash; readonly reason: string }
   | { readonly waiting: string };
 
+/** How long until a round that the order did not take is proposed again. */
+const OPEN_AGAIN_MS = 1_000;
+
 /** Void rounds in a row after which the period is no longer doubled. */
 const MAX_BACK_OFF = 4;
 
@@ -25,6 +28,7 @@ export class Driver {
   #next = 0;
   #voids = 0;
   #current: HeaderHash | undefined;
+  #asked: { readonly round: number; readonly at: number } | undefined;
 
   constructor(readonly manifest: Manifest) {}
 
@@ -63,11 +67,14 @@ export class Driver {
     if (clients < minParticipants) {
       return { waiting: `${clients} clients of at least ${minParticipants}` };
     }
-    if (now < this.#next) return undefined;
+    const round = Math.max(state.round, head.round) + 1;
+    const asked = this.#asked?.round === round && now - this.#asked.at < OPEN_AGAIN_MS;
+    if (now < this.#next || asked) return undefined;
+    this.#asked = { round, at: now };
     const carry = state.carry && head.header !== undefined;
     return {
       open: {
-        round: Math.max(state.round, head.round) + 1,
+        round,
         time: now,
         previous: head.hash,
         carry,

@@ -102,7 +102,7 @@ export class LiveRound {
   ): void {
     const { self } = this.bench, now = this.bench.environment.clock.now;
     const header = this.#header ??= this.#findHeader(state);
-    if (!header) return;
+    if (!header) return this.#oweLost(state);
     if (!live.opens[self]) this.#oweOpen(live, state, header);
     const all = this.opened(live);
     if (!all) return;
@@ -122,6 +122,16 @@ export class LiveRound {
     if (live.partials.includes(undefined)) return;
     this.times.released ??= now();
     this.#oweFinal(live, state, header, aggregate);
+  }
+
+  get #late(): boolean {
+    const { environment, manifest } = this.bench;
+    return environment.clock.now() - this.times.seen > manifest.parameters.roundDeadline;
+  }
+
+  /** Nobody has the header any more: all who had it died. My boot in it is over, then: say so. */
+  #oweLost(state: CommitteeState): void {
+    if (this.#late) sayOver(this.bench, state, this.hash);
   }
 
   #oweOpen(live: Live, state: CommitteeState, header: Header): void {
@@ -172,7 +182,7 @@ export class LiveRound {
   }
 
   #oweFinal(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
-    const { heads, manifest, keys, self, environment } = this.bench;
+    const { heads, manifest, keys, self } = this.bench;
     if (heads.head.round >= header.round) return;
     manifest.servers.forEach((server, i) => {
       this.#shares[i] ??= this.#findShare(live, header, aggregate, server, i);
@@ -181,8 +191,7 @@ export class LiveRound {
     if (shares.length < manifest.servers.length) {
       // A share of mine from an earlier boot that nobody has is lost with its key: say so, in the end.
       const lost = !this.#shares[self] && !keys.opens(header.bundles[self]);
-      const late = environment.clock.now() - this.times.seen > manifest.parameters.roundDeadline;
-      if (lost && late) sayVoid(this.bench, state, header);
+      if (lost && this.#late) sayVoid(this.bench, state, header);
       return;
     }
     const prepares = live.prepares as Signed[], partials = live.partials as Signed[];
@@ -278,6 +287,15 @@ export function sayVoid(bench: Bench, state: CommitteeState, header: Header): vo
   if ("signed" in decision) bench.proposals.statement(decision.signed);
 }
 
+/** Signs VOID for a header of an earlier boot, of which no more than my nonce in it is known. */
+function sayOver(bench: Bench, state: CommitteeState, hash: HeaderHash): void {
+  const { rules, heads, proposals } = bench, nonce = rules.nonceIn(hash);
+  if (!nonce || equal(nonce, bench.keys.nonce) || hasVoid(bench, state, hash)) return;
+  const { round, time, hash: previous } = heads.head;
+  const decision = rules.void({ hash, nonce, round, time, previous, carry: false });
+  if ("signed" in decision) proposals.statement(decision.signed);
+}
+
 /** VOIDs of headers on this head that somebody released and that are live no more. */
 export function oweVoids(bench: Bench, state: CommitteeState): void {
   for (const { header: hash, partials } of state.released.values()) {
@@ -293,18 +311,13 @@ export function oweVoids(bench: Bench, state: CommitteeState): void {
  * again, so that somebody says VOID; of an earlier boot, its own VOID.
  */
 export function oweReleases(bench: Bench, state: CommitteeState): void {
-  const { rules, proposals, self, heads } = bench;
-  for (const { header: hash, nonce } of rules.releases) {
+  const { rules, proposals, self } = bench;
+  for (const { header: hash } of rules.releases) {
     if (state.live && equal(state.live.header, hash)) continue;
     if (state.released.get(hex(hash))?.partials[self] || hasVoid(bench, state, hash)) continue;
-    const { round, time, hash: previous } = heads.head;
     const again = rules.repeat(hash);
-    if (again) {
-      proposals.statement(again);
-      continue;
-    }
-    const decision = rules.void({ hash, nonce, round, time, previous, carry: false });
-    if ("signed" in decision) proposals.statement(decision.signed);
+    if (again) proposals.statement(again);
+    else sayOver(bench, state, hash);
   }
 }
 

@@ -78,6 +78,7 @@ export class Member {
   readonly #stateEvents: StateEvents;
   #state: CommitteeState;
   #live: LiveRound | undefined;
+  #leader: number | undefined;
   #reacting = false;
   #again = false;
   #waiting = "";
@@ -158,7 +159,9 @@ export class Member {
   }
   /** What keeps rounds from going on, as far as this server knows. */
   get waitsFor(): string {
-    if (this.#engine.leader === undefined) return "the server that drives the rounds is away";
+    if (this.#engine.leader === undefined) {
+      return "a leader: a majority of the servers must be here";
+    }
     return this.#waiting || (this.leading ? "the round in progress" : "the leader's next round");
   }
   /** Whether this server drives the rounds now. */
@@ -235,6 +238,11 @@ export class Member {
 
   /** Time passed: the leader drives, and everyone asks again for what did not come. */
   tick(): void {
+    if (this.#engine.leader !== this.#leader) {
+      // What was offered to another leader, or to none, may be lost.
+      this.#leader = this.#engine.leader;
+      this.#bench.proposals.clear();
+    }
     this.#react();
     if (!this.leading) return;
     const { environment: { clock, observe }, proposals, heads } = this.#bench;

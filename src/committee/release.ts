@@ -77,6 +77,13 @@ export class ReleaseRules {
     return this.#register.released.some(({ header }) => equal(header, h));
   }
 
+  /** My boot nonce in a header that I opened last or released on my head, in any boot. */
+  nonceIn(h: HeaderHash): Uint8Array | undefined {
+    const { opened, released } = this.#register;
+    const entry = released.find(({ header }) => equal(header, h));
+    return entry?.nonce ?? (this.#isOpened(h) ? opened!.nonce : undefined);
+  }
+
   /** Headers that extend my head for which I signed PARTIAL, with my boot nonce in each. */
   get releases(): readonly { readonly header: HeaderHash; readonly nonce: Uint8Array }[] {
     return this.#register.released;

@@ -15,7 +15,6 @@ import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
 import { Member, type Phases } from "../committee/member.ts";
 import type { Store } from "../committee/release.ts";
-import { Sequencer } from "../committee/sequencer.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
@@ -50,7 +49,7 @@ export interface ServerOptions {
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
   /** How often it says what it waits for, while no round goes on; a minute unless given. */
   readonly remindMs?: number;
-  readonly engine?: (host: EngineHost, self: number) => Engine;
+  readonly engine: (host: EngineHost, self: number) => Engine;
 }
 
 /** A running server. */
@@ -74,12 +73,14 @@ export class Server {
     const { manifest, signer, environment } = options;
     this.#self = serverIndex(manifest, signer.key);
     if (this.#self < 0) throw new ProtocolError("key", "this server's key is not in the committee");
+    if (manifest.servers.length === 2) {
+      environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
+    }
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
     this.#member = new Member({
       ...options,
       self: this.#self,
-      engine: options.engine ?? ((host, self) => new Sequencer(self, host)),
       events: {
         opened: (opened, roster) => this.#opened(opened, roster),
         finalized: (certified, phases) => this.#finalized(certified, phases),

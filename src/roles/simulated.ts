@@ -7,6 +7,8 @@ import { type Signer, signer } from "../protocol/keys.ts";
 import { createManifest, type Manifest } from "../protocol/manifest.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
 import { type Parameters as Agreed, PRESETS } from "../protocol/parameters.ts";
+import type { Journal } from "../committee/journal.ts";
+import { raftEngine } from "../committee/raft_engine.ts";
 import type { Store } from "../committee/release.ts";
 import { Gate } from "./admission.ts";
 import { Aggregator } from "./aggregator.ts";
@@ -73,6 +75,16 @@ export function durable(): Store {
   return { load: () => bytes?.slice(), save: (next: Uint8Array) => void (bytes = next.slice()) };
 }
 
+/** A journal that survives the process that writes it. */
+export function durableJournal(): Journal {
+  let records: Uint8Array[] = [];
+  return {
+    load: () => records,
+    append: (record) => void records.push(record),
+    replace: (all) => void (records = [...all]),
+  };
+}
+
 /** One instance, running. */
 export class SimulatedInstance {
   readonly universe: MemoryUniverse;
@@ -82,6 +94,7 @@ export class SimulatedInstance {
   readonly stores: Store[] = [];
   /** Where each server keeps its committee. */
   readonly committees: Store[] = [];
+  readonly journals: Journal[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
   aggregator: Running<Aggregator> | undefined;
@@ -126,6 +139,9 @@ export class SimulatedInstance {
     const store = this.stores[index] ??= durable();
     const secrets = [this.#secret("committee")];
     const gate = new Gate({ network, environment, instance: this.id, secrets });
+    const journal = this.journals[index] ??= durableJournal();
+    const servers = this.manifest.servers.length;
+    const engine = await raftEngine({ servers, journal, environment });
     const gathering = new Gathering({
       network,
       environment,
@@ -141,7 +157,7 @@ export class SimulatedInstance {
         if (!equal(manifest.fingerprint, this.manifest.fingerprint)) {
           throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
         }
-        const common = { network, environment, gate, manifest, signer, store };
+        const common = { network, environment, gate, manifest, signer, store, engine };
         const role = new Server({ ...common, admits: () => undefined });
         role.serve();
         role.start();

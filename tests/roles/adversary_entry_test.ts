@@ -6,6 +6,7 @@ import { meetCommittee } from "../../src/roles/committee.ts";
 import { ConnectTimeout, Refused } from "../../src/roles/errors.ts";
 import { Client } from "../../src/roles/client.ts";
 import { Server } from "../../src/roles/server.ts";
+import { Sequencer } from "../committee/sequencer.ts";
 import { durable, SimulatedInstance } from "../../src/roles/simulated.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import { hex } from "../../src/protocol/bytes.ts";
@@ -66,6 +67,7 @@ Deno.test("a client that is not on the list is told so, and the operator is told
     signer: first.signer,
     store: durable(),
     admits: (client) => hex(client) === listed ? undefined : "not on the list",
+    engine: (host, self) => new Sequencer(self, host),
   });
   server.serve();
   const answer = (secret: Uint8Array) => {

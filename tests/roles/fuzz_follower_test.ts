@@ -7,6 +7,7 @@ import { CommitteeState } from "../../src/committee/state.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { Server } from "../../src/roles/server.ts";
+import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
 import { COMMITTEE } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -26,6 +27,7 @@ async function follower(seed: number) {
     signer: servers[2].signer,
     store,
     admits: () => undefined,
+    engine: (host, self) => new Sequencer(self, host),
   });
   server.serve();
   server.start();

@@ -6,6 +6,7 @@ import { type Command, encodeCommand } from "../../src/committee/commands.ts";
 import type { Statement } from "../../src/protocol/statements.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { Server } from "../../src/roles/server.ts";
+import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
 import {
   CLIENT_REGISTRY,
@@ -41,6 +42,7 @@ export class Podium {
       signer: first.signer,
       store: durable(),
       admits: () => undefined,
+      engine: (host, self) => new Sequencer(self, host),
     });
     this.server.serve();
     this.registry = this.wires.dial(peerOf("client", clients[0].seed), CLIENT_REGISTRY);

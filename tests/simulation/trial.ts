@@ -4,7 +4,6 @@
  */
 import assert from "node:assert/strict";
 import { equal, hex } from "../../src/protocol/bytes.ts";
-import type { Store } from "../../src/committee/release.ts";
 import type { Progress } from "../../src/roles/outbox.ts";
 import { SimulatedInstance, type SimulationOptions } from "../../src/roles/simulated.ts";
 import { Oath } from "./oath.ts";
@@ -27,6 +26,18 @@ export interface CrashPoint {
   readonly durable: boolean;
 }
 
+/** What a server has on disk. What is written is replaced, never changed. */
+interface Disk {
+  readonly register?: Uint8Array;
+  readonly journal: readonly Uint8Array[];
+}
+
+/** What a server finds when it starts: its disk, none, or its disk as it was some writes ago. */
+export type Found = "its disk" | "an empty disk" | "an older disk";
+
+/** Writes that an older disk lacks: about two rounds. */
+const OLDER = 40;
+
 /** A running instance and what it is held to. */
 export class Trial {
   readonly world: SimulatedInstance;
@@ -37,7 +48,8 @@ export class Trial {
   readonly #finalized = new Set<number>();
   readonly #faults: string[] = [];
   readonly #sent: Sent[] = [];
-  readonly #disks = new Map<number, Uint8Array>();
+  /** The last states of each server's disk, the present one last. */
+  readonly #disks = new Map<number, Disk[]>();
   readonly #said = new Map<string, string[]>();
 
   private constructor(readonly options: SimulationOptions) {
@@ -49,7 +61,7 @@ export class Trial {
         if (event === "round finalized") this.#finalized.add(round);
         if (event === "round void") this.voids.set(round, String(fields?.reason));
         if (level === "error") this.#faults.push(`${who}: ${event} ${JSON.stringify(fields)}`);
-        if (event !== "round finalized") {
+        if (!["round finalized", "peer met", "peer not reached"].includes(event)) {
           const said = this.#said.get(who) ?? [];
           this.#said.set(who, [...said, `${event} ${JSON.stringify(fields ?? {})}`].slice(-12));
         }
@@ -126,13 +138,14 @@ export class Trial {
     this.world.clients.forEach((_, index) => this.say(index));
   }
 
-  /** Starts a server on its disk, or on an empty one. */
-  async startServer(index: number, lost = false): Promise<void> {
-    if (lost) {
+  /** Starts a server. */
+  async startServer(index: number, found: Found = "its disk"): Promise<void> {
+    if (found === "an empty disk") {
       this.#disks.delete(index);
       delete this.world.committees[index];
     }
-    this.world.stores[index] = this.#disk(index);
+    if (found === "an older disk") this.#disks.get(index)!.splice(1);
+    this.#mount(index);
     const { signer } = await this.world.startServer(index);
     this.oath.hear(index, signer);
   }
@@ -161,24 +174,34 @@ export class Trial {
   }
 
   /** The disk of a server as one boot sees it: what its process writes after its death is lost. */
-  #disk(index: number): Store {
+  #mount(index: number): void {
+    const states = this.#disks.get(index) ?? [{ journal: [] }];
+    this.#disks.set(index, states);
+    const disk = () => states.at(-1)!;
     let dead = false;
-    return {
-      load: () => this.#disks.get(index)?.slice(),
-      save: (bytes) => {
-        if (dead) throw new Error("this process is dead");
-        const next = this.#next?.index === index ? this.#next : undefined;
-        const dies = next !== undefined && --next.left === 0;
-        if (!dies || next!.durable) {
-          this.#disks.set(index, bytes.slice());
-          this.oath.wrote(index, bytes);
-        }
-        if (!dies) return;
-        dead = true;
-        this.#next = undefined;
-        this.crashServer(index);
-        if (!next!.durable) throw new Error("this process is dead");
-      },
+    const write = (change: Partial<Disk>) => {
+      if (dead) throw new Error("this process is dead");
+      const next = this.#next?.index === index ? this.#next : undefined;
+      const dies = next !== undefined && --next.left === 0;
+      if (!dies || next!.durable) {
+        states.push({ ...disk(), ...change });
+        if (states.length > OLDER) states.shift();
+        if (change.register) this.oath.wrote(index, change.register);
+      }
+      if (!dies) return;
+      dead = true;
+      this.#next = undefined;
+      this.crashServer(index);
+      if (!next!.durable) throw new Error("this process is dead");
+    };
+    this.world.stores[index] = {
+      load: () => disk().register?.slice(),
+      save: (bytes) => write({ register: bytes.slice() }),
+    };
+    this.world.journals[index] = {
+      load: () => disk().journal,
+      append: (record) => write({ journal: [...disk().journal, record.slice()] }),
+      replace: (records) => write({ journal: records.map((record) => record.slice()) }),
     };
   }
 

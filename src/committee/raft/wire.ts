@@ -92,7 +92,8 @@ function readSets(r: Reader): Members {
   return { voters, learners, outgoing, nextLearners, autoLeave: r.u8() === 1 };
 }
 
-function readHardState(r: Reader): HardState {
+/** Reads a hard state. */
+export function readHardState(r: Reader): HardState {
   return { term: r.u64(), vote: r.u32(), commit: r.u64() };
 }
 
@@ -100,7 +101,13 @@ function readEntry(r: Reader): Entry {
   return { type: ENTRY_TYPES[r.u8()], term: r.u64(), index: r.u64(), data: bytes(r) };
 }
 
-function readOneSnapshot(r: Reader): Snapshot {
+/** Reads entries behind their count. */
+export function readEntries(r: Reader): Entry[] {
+  return list(r, readEntry);
+}
+
+/** Reads a snapshot among other fields. */
+export function readOneSnapshot(r: Reader): Snapshot {
   return { index: r.u64(), term: r.u64(), members: readSets(r), data: bytes(r) };
 }
 
@@ -127,7 +134,7 @@ export function readReady(input: Uint8Array): Ready {
     const mustSync = r.u8() === 1;
     const hardState = optional(r, readHardState);
     const softState = optional(r, (r) => ({ leader: r.u32(), role: ROLES[r.u8()] }));
-    const [entries, committed] = [list(r, readEntry), list(r, readEntry)];
+    const [entries, committed] = [readEntries(r), readEntries(r)];
     const snapshot = optional(r, readOneSnapshot);
     const messages = list(r, readMessage);
     return { mustSync, hardState, softState, entries, committed, snapshot, messages };

@@ -4,9 +4,9 @@
  *
  * Messages: u8 kind ‖ body. 0 join · 1 propose ‖ command · 2 snapshot ‖ state · 3 commit ‖ command.
  */
-import { concat } from "../protocol/bytes.ts";
-import { ProtocolError } from "../protocol/errors.ts";
-import { type Engine, type EngineHost, MAX_COMMAND_BYTES } from "./engine.ts";
+import { concat } from "../../src/protocol/bytes.ts";
+import { ProtocolError } from "../../src/protocol/errors.ts";
+import { type Engine, type EngineHost, MAX_COMMAND_BYTES } from "../../src/committee/engine.ts";
 
 const JOIN = 0, PROPOSE = 1, SNAPSHOT = 2, COMMIT = 3;
 
