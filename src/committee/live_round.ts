@@ -65,6 +65,7 @@ export class LiveRound {
   #roster: Roster | undefined;
   #aggregate: Aggregate | undefined;
   #share: Share | undefined;
+  #pushed = false;
 
   constructor(readonly bench: Bench, readonly hash: HeaderHash) {
     this.times = { seen: bench.environment.clock.now() };
@@ -100,28 +101,36 @@ export class LiveRound {
     state: CommitteeState,
     opened: (header: OpenedHeader, roster: Roster) => void,
   ): void {
-    const { self } = this.bench, now = this.bench.environment.clock.now;
+    const { self } = this.bench;
     const header = this.#header ??= this.#findHeader(state);
     if (!header) return this.#oweLost(state);
     if (!live.opens[self]) this.#oweOpen(live, state, header);
     const all = this.opened(live);
     if (!all) return;
     if (this.times.opened === undefined) {
-      this.times.opened = now();
+      this.#reached("opened");
       opened(all, this.#roster!);
     }
     if (live.givingUp !== undefined && !live.partials[self]) sayVoid(this.bench, state, header);
     if (live.digest === undefined) return;
     const aggregate = this.#aggregate ??= this.#findAggregate(live.digest, header);
     if (!aggregate) return;
-    this.times.aggregated ??= now();
+    this.#reached("aggregated");
     if (!live.prepares[self]) this.#owePrepare(live, state, header, aggregate);
     if (live.prepares.includes(undefined)) return;
-    this.times.prepared ??= now();
+    this.#reached("prepared");
     if (!live.partials[self]) this.#owePartial(live, state, header, aggregate);
     if (live.partials.includes(undefined)) return;
-    this.times.released ??= now();
+    this.#reached("released");
     this.#oweFinal(live, state, header, aggregate);
+  }
+
+  /** A phase is over at this server. */
+  #reached(phase: "opened" | "aggregated" | "prepared" | "released"): void {
+    if (this.times[phase] !== undefined) return;
+    const { clock, observe } = this.bench.environment;
+    this.times[phase] = clock.now();
+    observe("debug", "phase", { round: this.#header!.round, phase });
   }
 
   get #late(): boolean {
@@ -177,7 +186,11 @@ export class LiveRound {
       live.prepares,
       this.#facts(aggregate, state),
     );
-    if ("signed" in decision) exchange.push(commitmentOf(live, self), encodeShare(this.#share));
+    if ("signed" in decision && !this.#pushed) {
+      // Once: whoever misses it asks.
+      this.#pushed = true;
+      exchange.push(commitmentOf(live, self), encodeShare(this.#share));
+    }
     this.#say(live, decision);
   }
 
@@ -230,6 +243,7 @@ export class LiveRound {
       const header = decodeHeader(bytes, this.bench.manifest);
       if (!equal(header.hash, this.hash)) return undefined;
       this.#roster = state.registry.roster.clone();
+      this.bench.environment.observe("debug", "header seen", { round: header.round });
       return header;
     });
   }

@@ -64,13 +64,14 @@ export function isNewer(
 
 /**
  * Whether a group can decide nothing any more, although all servers are here: in the view of each
- * of its members, fewer than a majority of its voters are.
+ * of its members, fewer than a majority of its voters are. A founder that has not joined yet is one:
+ * it keeps its id until it does.
  */
 export function isDead(statuses: readonly GroupStatus[]): boolean {
   const newest = statuses.reduce((a, b) => isNewer(b, a) ? b : a);
   if (newest.generation === 0) return true;
   const members = statuses.filter(({ name }) => equal(name, newest.name));
-  const ids = new Set(members.map(({ id }) => id));
+  const ids = new Set(statuses.map(({ id }) => id));
   const decides = (voters: readonly number[]) =>
     2 * voters.filter((id) => ids.has(id)).length > voters.length;
   return !members.some(({ voters, outgoing }) =>

@@ -58,7 +58,7 @@ export class Node {
   }
 }
 
-/** Three servers, an aggregator, clients and two readers. */
+/** Servers, an aggregator, clients and two readers. */
 export class Instance implements AsyncDisposable {
   readonly site: Site;
   readonly servers: Node[] = [];
@@ -67,11 +67,12 @@ export class Instance implements AsyncDisposable {
   /** Public keys of the servers, in hex. */
   readonly keys: readonly string[];
   aggregator!: Node;
-  readonly #secrets = Array.from({ length: 3 }, () => secret());
+  readonly #secrets: readonly Uint8Array[];
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
-  constructor(name: string) {
+  constructor(name: string, readonly size = 3) {
+    this.#secrets = Array.from({ length: size }, () => secret());
     const env: Record<string, string> = {};
     for (const variable of ["DENO_DIR", "HOME"]) {
       const value = Deno.env.get(variable);
@@ -84,7 +85,7 @@ export class Instance implements AsyncDisposable {
 
   /** Starts everything, and waits until every client takes part. */
   async start(clients: number): Promise<void> {
-    for (const index of [0, 1, 2]) {
+    for (let index = 0; index < this.size; index++) {
       this.servers.push(await this.up(this.serverCommand(index)));
     }
     const { bootstrap } = this;
@@ -98,10 +99,14 @@ export class Instance implements AsyncDisposable {
     await this.until("every client takes part", () => this.clients.every(ready));
   }
 
+  /** What every server is given beside what it needs. */
+  serverArgs: readonly string[] = [];
+
   /** How server `index` is started. */
   serverCommand(index: number): Command {
     const bootstrap = index === 0 ? [] : this.bootstrap;
-    return server(this.site, index, 3, hex(this.#secrets[index]), bootstrap);
+    const made = server(this.site, index, this.size, hex(this.#secrets[index]), bootstrap);
+    return { ...made, args: [...made.args, ...this.serverArgs] };
   }
 
   /** Where the first server listens. */
@@ -142,8 +147,18 @@ export class Instance implements AsyncDisposable {
 
   /** Kills a process with SIGKILL and starts it again where it listened. */
   async killed(node: Node): Promise<Node> {
+    await this.kill(node);
+    return await this.again(node);
+  }
+
+  /** Kills a process with SIGKILL. */
+  async kill(node: Node): Promise<void> {
     node.child.kill("SIGKILL");
     await this.until(`the end of ${node.command.name}`, () => node.ending !== undefined, node);
+  }
+
+  /** Starts a process that has ended again, where it listened. */
+  async again(node: Node): Promise<Node> {
     const port = node.addresses?.join(" ").match(/\/tcp\/(\d+)/)?.[1];
     const args = node.command.args.map((arg) =>
       arg === ANY_PORT && port ? `/ip4/127.0.0.1/tcp/${port}` : arg

@@ -1,0 +1,117 @@
+/**
+ * Five servers as processes, messages flowing: each is killed in turn, in every phase of a round,
+ * and started again. All messages land, once, in one chain; another server leads meanwhile and says
+ * who is missing; rounds go on when it is back.
+ */
+import { equal, ok } from "node:assert/strict";
+import { Instance, type Node, sameStory } from "./instance.ts";
+
+/** Servers killed one after another, each this many times. */
+const KILLS = 20;
+/** Phases of a round as a server logs them; `idle` is between two rounds. */
+const PHASES = ["idle", "seen", "opened", "aggregated", "prepared", "released"] as const;
+type Phase = typeof PHASES[number];
+
+/** Lines of a server's log. */
+function* lines(node: Node): Generator<Record<string, unknown>> {
+  for (const line of node.log.split("\n")) {
+    if (!line.startsWith("{")) continue;
+    try {
+      yield JSON.parse(line);
+    } catch { /* cut off by its death */ }
+  }
+}
+
+/** The phase in which a server is, or was when it died. */
+function phaseOf(node: Node): Phase {
+  let phase: Phase = "idle";
+  for (const line of lines(node)) {
+    if (line.event === "opening round" || line.event === "header seen") phase = "seen";
+    if (line.event === "phase") phase = line.phase as Phase;
+    if (line.event === "round finalized" || line.event === "round void") phase = "idle";
+  }
+  return phase;
+}
+
+const leads = (node: Node) =>
+  [...lines(node)].filter(({ event }) => event === "leader").at(-1)?.self === true;
+
+Deno.test("five servers, each killed in turn in every phase: nothing lost, nothing twice", async (t) => {
+  await using it = new Instance("failover", 5);
+  it.serverArgs = ["--log", "debug"];
+  await it.start(4);
+  const [a, b] = it.readers;
+  const sent = new Map<unknown, string>();
+  const speak = () => {
+    for (const { child } of it.clients) {
+      const id = `m${sent.size}`;
+      const payload = crypto.getRandomValues(new Uint8Array(1 + sent.size % 200)).toBase64();
+      sent.set(id, payload);
+      child.say({ id, payload });
+    }
+  };
+  const rounds = () => Math.min(...[a, b].map(({ records }) => records.at(-1)?.round ?? 0));
+  await it.until("rounds", () => rounds() > 0);
+
+  await t.step(
+    "the leader dies: another leads, and names it; it returns: rounds go on",
+    async () => {
+      const leader = it.servers.findIndex(leads),
+        others = it.servers.filter((_, i) => i !== leader);
+      ok(leader >= 0);
+      speak();
+      const before = others.map(({ log }) => log.length);
+      const killed = performance.now();
+      await it.kill(it.servers[leader]);
+      const named = () =>
+        others.some((node, i) =>
+          /"event":"waiting","for":"server \d is away"/.test(node.log.slice(before[i]))
+        );
+      await it.until("another leads and says who is missing", named);
+      const led = performance.now() - killed;
+      const stood = rounds();
+      it.servers[leader] = await it.again(it.servers[leader]);
+      const returned = performance.now();
+      await it.until("a round", () => rounds() > stood);
+      const back = performance.now() - returned;
+      console.log(`another leads after ${led | 0} ms; rounds ${back | 0} ms after its return`);
+    },
+  );
+
+  await t.step("each in turn, in every phase", async () => {
+    const met = new Map<Phase, number>();
+    for (let i = 0; i < KILLS; i++) {
+      const index = i % it.servers.length, wanted = PHASES[i % PHASES.length];
+      const stood = rounds();
+      speak();
+      await it.until("the phase", () => phaseOf(it.servers[index]) === wanted);
+      await it.kill(it.servers[index]);
+      const phase = phaseOf(it.servers[index]);
+      met.set(phase, (met.get(phase) ?? 0) + 1);
+      it.servers[index] = await it.again(it.servers[index]);
+      await it.until("a round", () => rounds() > stood);
+    }
+    console.log("killed in", JSON.stringify(Object.fromEntries(met)));
+    for (const phase of PHASES) ok(met.has(phase), `nobody died in the phase ${phase}`);
+  });
+
+  await t.step("every message landed once, where its sender was told, in one chain", async () => {
+    const told = () => it.clients.flatMap(({ outcomes }) => [...outcomes.values()]);
+    await it.until("every message has its outcome", () => told().length === sent.size);
+    const last = Math.max(...told().map(({ round }) => Number(round)));
+    await it.until("both readers have it", () => rounds() >= last);
+    sameStory(a.records, b.records);
+    const landed = a.records.flatMap(({ round, messages }) =>
+      messages.map(({ slot, payload }) => ({ place: `${round}/${slot}`, payload }))
+    );
+    const places = new Map(landed.map(({ place, payload }) => [place, payload]));
+    for (const { id, outcome, round, slot } of told()) {
+      equal(outcome, "landed", `${id}`);
+      equal(places.get(`${round}/${slot}`), sent.get(id), `${id} in round ${round}`);
+    }
+    const payloads = landed.map(({ payload }) => payload);
+    equal(new Set(payloads).size, payloads.length, "a message landed twice");
+    console.log(`${sent.size} messages landed, 0 lost, 0 twice`);
+    ok(!it.logs.includes("equivocation"));
+  });
+});
