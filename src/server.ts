@@ -1,60 +1,57 @@
 /** The committee server's process. */
 import { raftEngine } from "./committee/raft_engine.ts";
-import { keepProof, readCommitteeKeys } from "./ops/committee_file.ts";
-import type { ServerOptions } from "./ops/role_options.ts";
-import { memoryStore, openStore } from "./ops/store.ts";
-import { equal, hex, ZERO32 } from "./protocol/bytes.ts";
-import { createManifest } from "./protocol/manifest.ts";
+import { decodeSaved } from "./committee/genesis_saved.ts";
+import { memoryFolder, openFolder } from "./ops/folder.ts";
+import { keepProof } from "./ops/proof_file.ts";
+import { readStored } from "./ops/store.ts";
+import { equal } from "./protocol/bytes.ts";
 import { PRESETS } from "./protocol/parameters.ts";
+import { Gate } from "./roles/admission.ts";
+import { Gathering } from "./roles/gathering.ts";
 import { runRole } from "./roles/process.ts";
 import { Server } from "./roles/server.ts";
 
-/** The order is not kept over a restart: this server comes back as a learner. */
-const VOLATILE = { load: () => [], append() {}, replace() {} };
+/** File of the data folder that holds the committee's manifest. */
+const MANIFEST_FILE = "manifest";
 
-/** The manifest of the known servers. */
-function manifestOf(options: ServerOptions, instance: Uint8Array, self: Uint8Array) {
-  return createManifest({
+await runRole("server", Deno.args, async (p) => {
+  const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
+  const { admission, data, committeeSize: size, connectTimeout: remindMs } = options;
+  const folder = data === undefined ? memoryFolder() : openFolder(data, fail);
+  onStop(() => folder.close());
+  const journal = folder.journal("order");
+  const engine = await raftEngine({ servers: size, journal, environment });
+  const open = admission.kind === "open"
+    ? () => true
+    : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
+  const gate = new Gate({ network, environment, instance, secrets: options.committeeSecrets });
+  const common = { network, environment, gate, signer, remindMs };
+  const gathering = new Gathering({
+    ...common,
     instance,
-    epoch: 0,
-    previous: ZERO32,
-    start: ZERO32,
-    servers: readCommitteeKeys(options.data ?? "./data", options.committeeSize, self),
+    size,
     parameters: { ...PRESETS[options.preset], ...options.parameters },
+    store: folder.file(MANIFEST_FILE),
+    failed: fail,
+    formed({ manifest }) {
+      const server = new Server({
+        ...common,
+        manifest,
+        store: folder.file("state"),
+        engine,
+        admits: (client) => open(client) ? undefined : "not on the list",
+        keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
+      });
+      onStop(() => server.stop());
+      server.serve();
+      server.start();
+    },
   });
-}
-
-await runRole(
-  "server",
-  Deno.args,
-  async ({ options, environment, network, signer, instance, up, onStop }) => {
-    const { admission, data, committeeSize, connectTimeout } = options;
-    const store = data === undefined ? memoryStore() : openStore(data);
-    if ("close" in store) onStop(() => (store as { close(): void }).close());
-    const manifest = manifestOf(options, instance.id, signer.key);
-    const admits = (client: Uint8Array) =>
-      admission.kind === "open" || admission.keys.some((key) => equal(key, client));
-    const server = new Server({
-      network,
-      environment,
-      manifest,
-      signer,
-      store,
-      admits: (client) => admits(client) ? undefined : "not on the list",
-      keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
-      remindMs: connectTimeout,
-      engine: await raftEngine({ servers: committeeSize, journal: VOLATILE, environment }),
-    });
-    onStop(() => server.stop());
-    server.serve();
-    await up();
-    environment.observe("info", "committee", {
-      fingerprint: hex(manifest.fingerprint),
-      servers: committeeSize,
-    });
-    server.start();
-  },
-  ({ options, signer, instance }) => ({
-    committee: manifestOf(options, instance.id, signer.key).fingerprint,
-  }),
-);
+  onStop(() => gathering.stop());
+  await up();
+  gathering.start();
+}, ({ options: { data }, instance }) => {
+  const bytes = data === undefined ? undefined : readStored(data, MANIFEST_FILE);
+  const saved = bytes && decodeSaved(bytes, instance.id);
+  return { committee: saved?.signed ? saved.manifest.fingerprint : "not formed yet" };
+});

@@ -19,6 +19,8 @@ export interface Site {
   readonly folder: string;
   /** `DENO_DIR`, `HOME`: where the module cache is. */
   readonly env: Readonly<Record<string, string>>;
+  /** What the servers of the committee share. */
+  readonly committeeSecret: string;
 }
 
 const LISTEN = ["--listen", "/ip4/127.0.0.1/tcp/0"];
@@ -37,7 +39,8 @@ export function server(
     ...(committeeSize === 2 ? ["--allow-two"] : []),
     ...boot(bootstrap),
   ];
-  return command(site, "server", index, args, secret);
+  const made = command(site, "server", index, args, secret);
+  return { ...made, env: { ...made.env, ZIPNET_COMMITTEE_SECRET: site.committeeSecret } };
 }
 
 /** The aggregator. */

@@ -2,6 +2,7 @@
 import { EXIT, type ExitCode } from "../src/ops/exit.ts";
 import { exit, onStop, systemClock, systemRandom } from "../src/ops/system.ts";
 import { writeError, writeOutput } from "../src/ops/system.ts";
+import { hex } from "../src/protocol/bytes.ts";
 import type { Command } from "./command.ts";
 import { HELP, OptionError, type Options, parseOptions } from "./options.ts";
 import { run } from "./run.ts";
@@ -56,13 +57,9 @@ async function start(options: Options): Promise<ExitCode> {
       spawn,
       clock: systemClock,
       random: systemRandom,
-      site: { folder, env: cacheEnvironment() },
+      site: { folder, env: cacheEnvironment(), committeeSecret: hex(systemRandom(32)) },
       view: options.json ? jsonView : textView(Deno.stdout.isTerminal() && !Deno.noColor),
       logged: options.keep ? logFiles(folder) : () => {},
-      write(inside, file, text) {
-        Deno.mkdirSync(new URL(inside, ROOT), { recursive: true });
-        Deno.writeTextFileSync(new URL(`${inside}/${file}`, ROOT), text);
-      },
       output(line) {
         try {
           writeOutput(line + "\n");

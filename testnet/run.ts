@@ -1,19 +1,10 @@
 /** A whole run: start every node in order, follow the course, stop everything, answer. */
 import { EXIT, type ExitCode } from "../src/ops/exit.ts";
 import { hex } from "../src/protocol/bytes.ts";
-import { signer } from "../src/protocol/keys.ts";
 import type { Clock, Random } from "../src/universe/environment.ts";
 import { Disagreement } from "./agreement.ts";
 import type { Child, ChildEvents, Spawn, Up } from "./child.ts";
-import {
-  aggregator,
-  client,
-  type Command,
-  dataFolder,
-  reader,
-  server,
-  type Site,
-} from "./command.ts";
+import { aggregator, client, type Command, reader, server, type Site } from "./command.ts";
 import { Course } from "./course.ts";
 import { Fleet } from "./fleet.ts";
 import type { Options } from "./options.ts";
@@ -27,8 +18,6 @@ export interface World {
   readonly random: Random;
   readonly site: Site;
   readonly view: View;
-  /** Makes a folder and, in it, the file. Paths are relative to the repository. */
-  write(folder: string, file: string, text: string): void;
   /** What a process wrote to standard error. */
   logged(name: string, chunk: Uint8Array): void;
   output(line: string): void;
@@ -118,11 +107,8 @@ async function assemble(options: Options, world: World, launch: Launch, heard: H
   const { site, clock } = world;
   const start = clock.now();
   const secrets = Array.from({ length: options.servers }, () => world.random(32));
-  const committee = secrets.map((seed) => hex(signer(seed).key) + "\n").join("");
-  const serve = (index: number, bootstrap: readonly string[]): Promise<Up> => {
-    world.write(dataFolder(site, "server", index), "committee", committee);
-    return launch(server(site, index, options.servers, hex(secrets[index]), bootstrap)).up;
-  };
+  const serve = (index: number, bootstrap: readonly string[]): Promise<Up> =>
+    launch(server(site, index, options.servers, hex(secrets[index]), bootstrap)).up;
   const first = (await serve(0, [])).addresses;
   const servers = secrets.slice(1).map((_, i) => serve(i + 1, first));
   const readers = READERS.map((index) =>

@@ -10,6 +10,7 @@ import { concat, equal, Reader, Writer } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Header } from "../protocol/header.ts";
 import type { Manifest } from "../protocol/manifest.ts";
+import type { Parameters } from "../protocol/parameters.ts";
 import {
   type CertifiedRecord,
   checkCertificate,
@@ -47,8 +48,7 @@ export interface Pending {
 export type Evidence = { readonly certified: CertifiedRecord } | { readonly pending: Pending };
 
 /** Most bytes of encoded evidence. */
-export function maxEvidenceBytes(manifest: Manifest): number {
-  const { parameters, servers: { length } } = manifest;
+export function maxEvidenceBytes(parameters: Parameters, length: number): number {
   return 9 + maxRecordBytes(parameters, length) + maxAggregateBytes(parameters) +
     length * (PREPARE_BYTES + PARTIAL_BYTES + 4 + maxShareBytes(parameters));
 }

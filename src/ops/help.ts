@@ -1,6 +1,14 @@
 /** The text of `--help`: a role's own rows of the table, and how they are written. */
 import type { Role } from "../universe/network.ts";
-import { defaultOf, flagOf, OPTION_NAMES, type OptionName, OPTIONS, type Row } from "./table.ts";
+import {
+  defaultOf,
+  flagOf,
+  OPTION_NAMES,
+  type OptionName,
+  OPTIONS,
+  type Row,
+  variableOf,
+} from "./table.ts";
 
 const WHAT: Record<Role, string> = {
   server: "a member of the committee: holds one share of the anonymity of an instance",
@@ -37,9 +45,7 @@ function entry(name: OptionName, role: Role): string[] {
   const row: Row<unknown> = OPTIONS[name];
   const { secret, placeholder } = row.kind;
   const written = secret
-    ? `ZIPNET_${name.toUpperCase()}, ZIPNET_${name.toUpperCase()}_FILE or --${
-      flagOf(name)
-    }-file FILE`
+    ? `${variableOf(name)}[_FILE] or --${flagOf(name)}-file FILE`
     : `--${flagOf(name)} ${placeholder}`.trimEnd();
   const absent = row.required ? "required" : defaultOf(name, role) ?? row.absent;
   const meaning = typeof row.meaning === "string" ? row.meaning : row.meaning[role] ?? "";

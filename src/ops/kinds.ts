@@ -180,3 +180,18 @@ export const seed: Kind<Uint8Array> = {
     return nodeSeed(value);
   },
 };
+
+/** Fewest bytes of a committee's secret: what cannot be guessed must not be short either. */
+export const MIN_COMMITTEE_SECRET = 16;
+
+/** The secret of a committee: any text that is long enough, as UTF-8. */
+export const committeeSecret: Kind<Uint8Array> = {
+  placeholder: "SECRET",
+  expected: `${MIN_COMMITTEE_SECRET} bytes or more, such as the output of openssl rand -hex 32`,
+  secret: true,
+  read(value) {
+    const bytes = new TextEncoder().encode(value);
+    if (bytes.length < MIN_COMMITTEE_SECRET) throw new Malformed();
+    return bytes;
+  },
+};

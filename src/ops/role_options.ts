@@ -2,7 +2,7 @@
  * What each role is given once its options are parsed, and the rules between options: those that no
  * single row of the table can tell.
  */
-import { type Fingerprint, unhex } from "../protocol/bytes.ts";
+import { equal, type Fingerprint, unhex } from "../protocol/bytes.ts";
 import { checkPublicKey } from "../protocol/keys.ts";
 import { checkParameters, type Limit, LIMITS, PRESETS } from "../protocol/parameters.ts";
 import type { Level } from "../universe/environment.ts";
@@ -43,6 +43,8 @@ export interface ServerOptions extends CommonOptions {
   readonly role: "server";
   /** Odd and at least 3, or 2 where `--allow-two` was given: then the role warns. */
   readonly committeeSize: number;
+  /** What the servers of the committee share, and perhaps one more that is accepted too. */
+  readonly committeeSecrets: readonly Uint8Array[];
   readonly preset: Preset;
   /** What overrides the preset; with it, all rules of `checkParameters` hold. */
   readonly parameters: Readonly<Partial<Record<Limit, number>>>;
@@ -168,6 +170,7 @@ function server(
   return {
     role: "server",
     committeeSize: committeeSize(values, parser),
+    committeeSecrets: committeeSecrets(values, parser),
     preset: values.preset!,
     parameters: overrides(values, parser),
     data: values.ephemeral ? undefined : values.data,
@@ -178,6 +181,16 @@ function server(
 function requireSecret({ secret, preset }: Values, { refuse, both }: Parser): void {
   if (secret !== undefined || preset === "dev") return;
   refuse(`${both("secret")} is required with preset ${preset}: a node keeps one identity`);
+}
+
+function committeeSecrets(
+  { committeeSecret: main, committeeSecretOther: other }: Values,
+  { refuse, both }: Parser,
+): Uint8Array[] {
+  if (other && equal(main!, other)) {
+    refuse(`${both("committeeSecretOther")} is ${both("committeeSecret")}: leave it out`);
+  }
+  return other ? [main!, other] : [main!];
 }
 
 function committeeSize(

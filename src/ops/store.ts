@@ -1,13 +1,10 @@
 /**
- * What a server must not forget, kept as one file. A save replaces it whole: the new bytes reach
- * the disk under another name and are then renamed, so that a crash at any moment leaves the old
- * state or the new one. A checksum tells damage from state, and a lock keeps a second process from
- * the same folder, since two servers on one state could say two things. An older file put back in
- * place (a restored backup) cannot be told from the newest.
+ * What a server must not forget, kept as one file. A save replaces it whole, so that a crash at any
+ * moment leaves the old state or the new one. A checksum tells damage from state. An older file put
+ * back in place (a restored backup) cannot be told from the newest.
  */
 import { createHash } from "node:crypto";
 import { attempt, readIfPresent, replaceDurably, StoreError } from "./files.ts";
-import { type FileJournal, type Journal, openJournal } from "./journal.ts";
 
 export { StoreError } from "./files.ts";
 
@@ -17,14 +14,6 @@ export interface Store {
   load(): Uint8Array | undefined;
   /** Replaces the state; durable once it returns. The bytes are copied. */
   save(bytes: Uint8Array): void;
-}
-
-/** A store on disk; it holds its folder's lock until `close`. */
-export interface FileStore extends Store {
-  /** The write-ahead log of that name in the same folder, under the same lock. */
-  journal(name: string): Journal;
-  /** Gives the folder back. Idempotent. */
-  close(): void;
 }
 
 /** `magic (8) ‖ version u32 LE ‖ state ‖ SHA-256 of all before (32)`. */
@@ -43,60 +32,23 @@ export function memoryStore(): Store {
 }
 
 /**
- * The store of `folder`, which is made if missing (owner only): files `state` and `lock`. Throws a
- * `StoreError` when another process or another store of this one holds it, or when it may not be
- * read and written. `load` throws one for a damaged file, `save` for one that cannot be written.
+ * The state in `<folder>/<name>`; the caller holds the folder's lock. `load` throws a `StoreError`
+ * for a damaged file, `save` for one that cannot be written.
  */
-export function openStore(folder: string): FileStore {
-  const file = `${folder}/state`;
-  const lock = attempt(folder, () => acquire(folder));
-  const journals: FileJournal[] = [];
-  let open = true;
-  const check = () => {
-    if (!open) throw new StoreError("io", `${folder} was closed: open it again to use it`);
-  };
+export function fileStore(folder: string, name: string): Store {
   return {
-    load() {
-      check();
-      return attempt(folder, () => {
-        const bytes = readIfPresent(file);
-        return bytes && decode(bytes, file);
-      });
-    },
-    save(state) {
-      check();
-      attempt(folder, () => replaceDurably(folder, "state", [encode(state)]));
-    },
-    journal(name) {
-      check();
-      const journal = openJournal(folder, name);
-      journals.push(journal);
-      return journal;
-    },
-    close() {
-      if (!open) return;
-      open = false;
-      for (const journal of journals) journal.close();
-      lock.close();
-    },
+    load: () => readStored(folder, name),
+    save: (state) => void attempt(folder, () => replaceDurably(folder, name, [encode(state)])),
   };
 }
 
-function acquire(folder: string): Deno.FsFile {
-  Deno.mkdirSync(folder, { recursive: true, mode: 0o700 });
-  const path = `${folder}/lock`;
-  const lock = Deno.openSync(path, { read: true, write: true, create: true, mode: 0o600 });
-  let held = false;
-  try {
-    held = lock.tryLockSync(true);
-  } finally {
-    if (!held) lock.close();
-  }
-  if (held) return lock;
-  throw new StoreError(
-    "held",
-    `${folder} is held by another process: stop that one, or give this one its own folder`,
-  );
+/** What `<folder>/<name>` holds, for those who do not hold the lock; undefined if there is none. */
+export function readStored(folder: string, name: string): Uint8Array | undefined {
+  const file = `${folder}/${name}`;
+  return attempt(folder, () => {
+    const bytes = readIfPresent(file);
+    return bytes && decode(bytes, file);
+  });
 }
 
 function encode(state: Uint8Array): Uint8Array {

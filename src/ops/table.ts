@@ -7,6 +7,7 @@ import { LIMITS, MAX_SERVERS } from "../protocol/parameters.ts";
 import type { Role } from "../universe/network.ts";
 import {
   choice,
+  committeeSecret,
   duration,
   fingerprint,
   flag,
@@ -112,6 +113,19 @@ export const OPTIONS = {
     kind: fingerprint,
     absent: "none",
     meaning: "committee fingerprint to pin; without it the first committee that answers is trusted",
+  }),
+  committeeSecret: row({
+    roles: SERVER,
+    kind: committeeSecret,
+    required: true,
+    meaning: "the secret that the servers of a committee share and prove to each other; 16 bytes " +
+      "or more",
+  }),
+  committeeSecretOther: row({
+    roles: SERVER,
+    kind: committeeSecret,
+    absent: "none",
+    meaning: "accepted too, while the committee's secret is changed: the next one, or the last",
   }),
   committeeSize: row({
     roles: SERVER,

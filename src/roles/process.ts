@@ -173,7 +173,7 @@ export async function runRole<R extends Role>(
 
 /** Options as `--check` shows them: no secret among them. */
 function visible(options: object): Record<string, unknown> {
-  const hidden = ["secret", "check", "role"];
+  const hidden = ["secret", "committeeSecrets", "check", "role"];
   return Object.fromEntries(Object.entries(options).filter(([name]) => !hidden.includes(name)));
 }
 

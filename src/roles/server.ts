@@ -6,33 +6,21 @@ import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
 import { type Head, readMessages } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Signer } from "../protocol/keys.ts";
-import {
-  encodeSignedManifest,
-  type Manifest,
-  serverIndex,
-  signManifest,
-} from "../protocol/manifest.ts";
-import { verify } from "../protocol/keys.ts";
+import { type Manifest, serverIndex } from "../protocol/manifest.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import { decodeRegistration, type RegistrationKind } from "../protocol/registration.ts";
 import { participants } from "../protocol/aggregate.ts";
 import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
-import { maxEvidenceBytes } from "../committee/evidence.ts";
 import { Member, type Phases } from "../committee/member.ts";
 import type { Store } from "../committee/release.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
+import type { Gate } from "./admission.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
-import {
-  CLIENT_REGISTRY,
-  COMMITTEE,
-  instanceStreams,
-  MAX_COMMITTEE_FRAME,
-  SERVER_REGISTRY,
-} from "./streams.ts";
+import { CLIENT_REGISTRY, COMMITTEE, instanceStreams } from "./streams.ts";
 
 /** How often the member looks at the time. */
 const TICK_MS = 20;
@@ -51,6 +39,8 @@ export interface ServerOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly manifest: Manifest;
+  /** Where other servers prove the committee's secret. */
+  readonly gate: Gate;
   readonly signer: Signer;
   readonly store: Store;
   /** Why a client may not take part, or undefined. */
@@ -66,8 +56,6 @@ export interface ServerOptions {
 export class Server {
   readonly #member: Member;
   readonly #feed = new Feed();
-  readonly #signatures: (Uint8Array | undefined)[];
-  readonly #waitingForManifest = new Set<Stream>();
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
@@ -85,17 +73,6 @@ export class Server {
     const { manifest, signer, environment } = options;
     this.#self = serverIndex(manifest, signer.key);
     if (this.#self < 0) throw new ProtocolError("key", "this server's key is not in the committee");
-    const evidence = maxEvidenceBytes(manifest);
-    if (evidence >= MAX_COMMITTEE_FRAME) {
-      throw new ProtocolError(
-        "range",
-        `servers would send each other up to ${evidence} bytes at once, expected below ` +
-          `${MAX_COMMITTEE_FRAME}: lower maxVectorBytes or the number of servers`,
-      );
-    }
-    this.#signatures = manifest.servers.map((_, i) =>
-      i === this.#self ? signManifest(signer, manifest) : undefined
-    );
     if (manifest.servers.length === 2) {
       environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
     }
@@ -120,28 +97,16 @@ export class Server {
     return this.#member;
   }
 
-  /** Registers what it serves; call before the network starts. */
+  /** Registers what it serves. */
   serve(): void {
-    const { network, manifest } = this.options;
+    const { network, manifest, gate } = this.options;
     const streams = instanceStreams(manifest);
     this.#feed.serve(network, streams);
-    network.serve(SERVER_REGISTRY, (stream) => {
-      this.#waitingForManifest.add(stream);
-      this.#sendManifest();
-      return {
-        frame: () => stream.close("nothing is expected here"),
-        closed: () => this.#waitingForManifest.delete(stream),
-      };
-    });
-    network.serve(COMMITTEE, (stream) => {
-      const index = serverIndex(manifest, stream.peer.key);
-      if (index > this.#self) return this.#peer(stream, index);
-      this.options.environment.observe("warn", "server refused", {
-        peer: stream.peer.id,
-        reason: "not in the committee",
-      });
-      return undefined;
-    });
+    gate.serve(COMMITTEE, ({ key }) => {
+      const index = serverIndex(manifest, key);
+      if (index > this.#self) return undefined;
+      return index < 0 ? "not in the committee" : "the server of the higher place dials";
+    }, (stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key)));
     network.serve(CLIENT_REGISTRY, (stream) => ({
       frame: (bytes) => this.#register(stream, bytes),
       closed: () => {},
@@ -161,7 +126,7 @@ export class Server {
 
   /** Connects to the other servers and begins. */
   start(): void {
-    const { network, environment: { clock, observe }, manifest } = this.options;
+    const { network, environment: { clock, observe }, manifest, gate } = this.options;
     this.#member.start();
     manifest.servers.forEach((key, index) => {
       if (index >= this.#self) return;
@@ -171,8 +136,9 @@ export class Server {
           network,
           clock,
           kind: COMMITTEE,
-          candidates: () => network.peers("server").filter((peer) => peer.id === id),
-          events: (stream) => this.#peer(stream, index),
+          candidates: () =>
+            network.peers("server").filter((peer) => peer.id === id && gate.ready(peer)),
+          events: gate.dialing(COMMITTEE, (stream) => this.#peer(stream, index)),
           failed: (peer: Peer, reason) =>
             observe("debug", "server unreachable", { peer: peer.id, reason }),
         }),
@@ -204,35 +170,12 @@ export class Server {
     this.#member.destroy();
   }
 
-  /** A stream to another server: its first frame is its signature on the manifest. */
+  /** A stream to another member, which has proven the secret. */
   #peer(stream: Stream, index: number): StreamEvents {
-    const { manifest } = this.options;
-    let signed = false;
     this.#peers.set(index, stream);
-    // The stream may be used once this function has returned.
-    this.options.environment.clock.after(0, () => {
-      stream.send(this.#signatures[this.#self]!);
-      this.#member.connected(index, (frame) => stream.send(frame));
-    });
+    this.#member.connected(index, (frame) => stream.send(frame));
     return {
-      frame: (bytes) => {
-        if (signed) return this.#member.receive(index, bytes);
-        if (!verify(manifest.servers[index], bytes, "sign-manifest", manifest.fingerprint)) {
-          throw new ProtocolError(
-            "signature",
-            `server ${index} signs another manifest: same keys, size and parameters everywhere?`,
-          );
-        }
-        signed = true;
-        const before = this.#signatures.includes(undefined);
-        this.#signatures[index] = bytes;
-        if (before && !this.#signatures.includes(undefined)) {
-          this.options.environment.observe("info", "committee formed", {
-            fingerprint: hex(manifest.fingerprint),
-          });
-        }
-        this.#sendManifest();
-      },
+      frame: (bytes) => this.#member.receive(index, bytes),
       closed: (reason) => {
         this.options.environment.observe("info", "server away", {
           server: index,
@@ -243,13 +186,6 @@ export class Server {
         if (this.#peers.get(index) === stream) this.#member.disconnected(index);
       },
     };
-  }
-
-  #sendManifest(): void {
-    if (this.#signatures.includes(undefined)) return;
-    const bytes = encodeSignedManifest(this.options.manifest, this.#signatures as Uint8Array[]);
-    for (const stream of this.#waitingForManifest) stream.send(bytes);
-    this.#waitingForManifest.clear();
   }
 
   #register(stream: Stream, bytes: Uint8Array): void {

@@ -2,7 +2,7 @@
  * A whole instance in the simulated universe: the roles, unchanged, on the in-memory network, over
  * virtual time, from one seed. For tests, ours and those of programs that embed the channel.
  */
-import { hex, ZERO32 } from "../protocol/bytes.ts";
+import { equal, hex, ZERO32 } from "../protocol/bytes.ts";
 import { type Signer, signer } from "../protocol/keys.ts";
 import { createManifest, type Manifest } from "../protocol/manifest.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
@@ -10,10 +10,12 @@ import { type Parameters as Agreed, PRESETS } from "../protocol/parameters.ts";
 import type { Journal } from "../committee/journal.ts";
 import { raftEngine } from "../committee/raft_engine.ts";
 import type { Store } from "../committee/release.ts";
+import { Gate } from "./admission.ts";
 import { Aggregator } from "./aggregator.ts";
 import { Client } from "./client.ts";
 import { meetCommittee } from "./committee.ts";
 import type { Protocol } from "./errors.ts";
+import { Gathering } from "./gathering.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
 import { Server } from "./server.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
@@ -38,6 +40,26 @@ export interface Running<T> {
   readonly name: string;
   readonly network: Network;
   readonly role: T;
+}
+
+/** A server, which has its role once its committee stands. */
+export class RunningServer implements Running<Server> {
+  #role: Server | undefined;
+  constructor(readonly name: string, readonly network: Network, readonly signer: Signer) {}
+
+  /** Whether its committee stands. */
+  get joined(): boolean {
+    return this.#role !== undefined;
+  }
+  /** The server at work; throws before its committee stands. */
+  get role(): Server {
+    if (!this.#role) throw new Error(`${this.name} has not joined its committee yet`);
+    return this.#role;
+  }
+  /** Its committee stands. */
+  joins(role: Server): void {
+    this.#role = role;
+  }
 }
 
 /** A reader's log beside its role. */
@@ -68,8 +90,10 @@ export class SimulatedInstance {
   readonly universe: MemoryUniverse;
   readonly manifest: Manifest;
   readonly id: Uint8Array;
-  readonly servers: (Running<Server> | undefined)[] = [];
+  readonly servers: (RunningServer | undefined)[] = [];
   readonly stores: Store[] = [];
+  /** Where each server keeps its committee. */
+  readonly committees: Store[] = [];
   readonly journals: Journal[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
@@ -107,26 +131,42 @@ export class SimulatedInstance {
     for (let i = 0; i < this.options.clients; i++) await this.startClient(i);
   }
 
-  /** Starts server `index`, on its store if it ran before. */
-  async startServer(index: number): Promise<Running<Server>> {
+  /** Starts server `index`, on its stores if it ran before; it joins its committee in virtual time. */
+  async startServer(index: number): Promise<RunningServer> {
     const name = `server ${index}`, signer = this.#signers[index];
     const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
+    const running = new RunningServer(name, network, signer);
     const store = this.stores[index] ??= durable();
+    const secrets = [this.#secret("committee")];
+    const gate = new Gate({ network, environment, instance: this.id, secrets });
     const journal = this.journals[index] ??= durableJournal();
     const servers = this.manifest.servers.length;
-    const role = new Server({
+    const engine = await raftEngine({ servers, journal, environment });
+    const gathering = new Gathering({
       network,
       environment,
-      manifest: this.manifest,
+      gate,
       signer,
-      store,
-      admits: () => undefined,
-      engine: await raftEngine({ servers, journal, environment }),
+      instance: this.id,
+      size: this.#signers.length,
+      parameters: this.manifest.parameters,
+      store: this.committees[index] ??= durable(),
+      failed: (error) =>
+        environment.observe("error", "server failed", { reason: (error as Error).message }),
+      formed: ({ manifest }) => {
+        if (!equal(manifest.fingerprint, this.manifest.fingerprint)) {
+          throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
+        }
+        const common = { network, environment, gate, manifest, signer, store, engine };
+        const role = new Server({ ...common, admits: () => undefined });
+        role.serve();
+        role.start();
+        running.joins(role);
+      },
     });
-    role.serve();
     await network.start();
-    role.start();
-    return this.servers[index] = { name, network, role };
+    gathering.start();
+    return this.servers[index] = running;
   }
 
   /** Starts the aggregator. */

@@ -6,6 +6,7 @@ import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
 import { MAX_MANIFEST_BYTES } from "../protocol/manifest.ts";
 import type { Manifest } from "../protocol/manifest.ts";
+import { MAX_GENESIS_FRAME } from "../committee/genesis.ts";
 import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
 import type { StreamKind } from "../universe/network.ts";
@@ -23,7 +24,10 @@ export const SERVER_REGISTRY: StreamKind = kind(
   4,
 );
 
-/** Servers among themselves. */
+/** Servers that have proven the secret form their committee, or ask for the one that stands. */
+export const GENESIS: StreamKind = kind("genesis", MAX_GENESIS_FRAME, 2);
+
+/** Members among themselves, once they have proven the secret. */
 export const COMMITTEE: StreamKind = kind("committee", MAX_COMMITTEE_FRAME, 2);
 
 /** A client registers or leaves at a server, and hears what became of it. */

@@ -42,6 +42,11 @@ export interface Stream {
    */
   send(frame: Uint8Array): boolean;
   /**
+   * Bounds the frames that arrive from now on, in bytes; never above the kind's `maxFrame`. For
+   * owners that do not trust the peer with the whole yet.
+   */
+  limit(bytes: number): void;
+  /**
    * Ends the stream; `closed` is called on both sides, here after the current turn. What was sent
    * before still arrives. The reason stays on this side.
    */

@@ -79,6 +79,10 @@ export class BoundStream implements Stream {
     return true;
   }
 
+  limit(bytes: number): void {
+    this.link.limit = Math.min(bytes, this.kind.maxFrame);
+  }
+
   close(reason = "closed"): void {
     this.end(reason, "close");
   }
@@ -115,8 +119,9 @@ export class BoundStream implements Stream {
   }
 
   #oversize(length: number): void {
-    this.#say("warn", "frame over limit", { length, limit: this.kind.maxFrame });
-    this.end(`frame of ${length} bytes, at most ${this.kind.maxFrame}`, "abort");
+    const { limit } = this.link;
+    this.#say("warn", "frame over limit", { length, limit });
+    this.end(`frame of ${length} bytes, at most ${limit}`, "abort");
   }
 
   #say(level: "warn" | "error", event: string, fields: Record<string, string | number>): void {

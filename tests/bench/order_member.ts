@@ -4,7 +4,7 @@
  */
 import { Exchange } from "../../src/committee/exchange.ts";
 import { raftEngine } from "../../src/committee/raft_engine.ts";
-import { openStore } from "../../src/ops/store.ts";
+import { openFolder } from "../../src/ops/folder.ts";
 import { systemClock, systemRandom } from "../../src/ops/system.ts";
 import { concat, Reader, u64 } from "../../src/protocol/bytes.ts";
 import { Link } from "../../src/roles/link.ts";
@@ -29,7 +29,7 @@ const network = libp2pNetwork({
   listen: ["/ip4/127.0.0.1/tcp/0"],
   bootstrap: bootstrap ? [bootstrap] : [],
 });
-const journal = openStore(folder).journal("order");
+const journal = openFolder(folder).journal("order");
 
 /** Commands under way, by their number. */
 const waiting = new Map<number, () => void>();

@@ -1,7 +1,8 @@
 /** The write-ahead log: what a crash can leave comes back, what no crash leaves is refused. */
 import { deepEqual, throws } from "node:assert/strict";
+import { openFolder } from "../../src/ops/folder.ts";
 import { openJournal } from "../../src/ops/journal.ts";
-import { openStore, StoreError } from "../../src/ops/store.ts";
+import { StoreError } from "../../src/ops/store.ts";
 
 const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
 const RECORDS = [0, 1, 40, 5, 300].map((n, i) => new Uint8Array(n).fill(i + 1));
@@ -125,21 +126,21 @@ Deno.test(
 Deno.test(
   "journal: once a write failed it refuses all use, and what was whole comes back",
   withFolder((folder) => {
-    const store = openStore(`${folder}/data`), journal = store.journal("wal");
+    const store = openFolder(`${folder}/data`), journal = store.journal("wal");
     journal.load();
     journal.append(RECORDS[2]);
     throws(() => journal.append(new Uint8Array(65 * 2 ** 20)), /expected at most/);
     throws(() => journal.append(RECORDS[2]), StoreError);
     throws(() => journal.replace([]), StoreError);
     store.close();
-    deepEqual(openStore(`${folder}/data`).journal("wal").load(), [RECORDS[2]]);
+    deepEqual(openFolder(`${folder}/data`).journal("wal").load(), [RECORDS[2]]);
   }),
 );
 
 Deno.test(
   "journal: a store's journals end with it",
   withFolder((folder) => {
-    const store = openStore(`${folder}/data`), journal = store.journal("wal");
+    const store = openFolder(`${folder}/data`), journal = store.journal("wal");
     journal.load();
     store.close();
     throws(() => journal.append(RECORDS[2]), StoreError);

@@ -1,5 +1,5 @@
 /** Secrets are never flags, are required where an identity must last, and are in no error. */
-import { SECRET, testRefusals } from "./refusal.ts";
+import { COMMITTEE_SECRET, DEV, type Refusal, SECRET, testRefusals } from "./refusal.ts";
 
 testRefusals([
   [
@@ -61,6 +61,55 @@ testRefusals([
     { ZIPNET_ADMISSION: "open" },
     "ZIPNET_SECRET (or ZIPNET_SECRET_FILE) is required with preset interactive",
   ],
+  [
+    "server without its committee's secret",
+    "server",
+    [],
+    { ...DEV, ZIPNET_COMMITTEE_SECRET: undefined },
+    "ZIPNET_COMMITTEE_SECRET (or ZIPNET_COMMITTEE_SECRET_FILE) is required",
+  ],
+  [
+    "committee's secret of 15 bytes",
+    "server",
+    [],
+    { ...DEV, ZIPNET_COMMITTEE_SECRET: `${SECRET}-1234567` },
+    "ZIPNET_COMMITTEE_SECRET: expected 16 bytes or more, such as the output of openssl rand -hex 32, got another",
+  ],
+  [
+    "other secret of the committee too short, from a file",
+    "server",
+    ["--committee-secret-other-file=empty"],
+    DEV,
+    "--committee-secret-other-file: expected 16 bytes or more",
+  ],
+  [
+    "the committee's secret twice",
+    "server",
+    [],
+    { ...DEV, ZIPNET_COMMITTEE_SECRET_OTHER: COMMITTEE_SECRET },
+    "ZIPNET_COMMITTEE_SECRET_OTHER (or ZIPNET_COMMITTEE_SECRET_OTHER_FILE) is ZIPNET_COMMITTEE_SECRET",
+  ],
+  [
+    "committee's secret as flag",
+    "server",
+    [`--committee-secret=${SECRET}`],
+    DEV,
+    "--committee-secret is not a flag",
+  ],
+  [
+    "other secret of the committee as flag",
+    "server",
+    ["--committee-secret-other", SECRET],
+    DEV,
+    "--committee-secret-other is not a flag",
+  ],
+  ...(["aggregator", "client", "reader"] as const).map((role): Refusal => [
+    `the committee's secret at a role that is never a member: ${role}`,
+    role,
+    [],
+    { ZIPNET_COMMITTEE_SECRET: COMMITTEE_SECRET },
+    `ZIPNET_COMMITTEE_SECRET is an option of server, not of ${role}`,
+  ]),
   [
     "aggregator without secret",
     "aggregator",

@@ -26,7 +26,10 @@ function options<R extends Role>(
   return result as RoleOptions[R];
 }
 
-const DEV = { ZIPNET_PRESET: "dev" };
+const COMMITTEE_SECRET = "correct horse battery staple";
+const DEV = { ZIPNET_PRESET: "dev", ZIPNET_COMMITTEE_SECRET: COMMITTEE_SECRET };
+const AGGREGATOR = { ZIPNET_PRESET: "dev" };
+const bytes = (text: string) => new TextEncoder().encode(text);
 const KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 const KEY2 = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 
@@ -51,6 +54,7 @@ Deno.test("options: defaults of a server in preset dev", () => {
     listen: LISTEN,
     role: "server",
     committeeSize: 3,
+    committeeSecrets: [bytes(COMMITTEE_SECRET)],
     preset: "dev",
     parameters: { minParticipants: 3 },
     data: "./data",
@@ -59,7 +63,7 @@ Deno.test("options: defaults of a server in preset dev", () => {
 });
 
 Deno.test("options: defaults of the other roles", () => {
-  deepEqual(options("aggregator", [], DEV), {
+  deepEqual(options("aggregator", [], AGGREGATOR), {
     ...COMMON,
     listen: LISTEN,
     role: "aggregator",
@@ -114,6 +118,8 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
   const files: Record<string, string> = {
     "keys.txt": `${KEY}\n`,
     "/run/secrets/seed": "hunter2\n",
+    "/run/secrets/new": "a secret that is new\r\n",
+    "/run/secrets/old": "a secret that is old",
   };
   const read = (path: string) => files[path];
   const byVariable = options("server", [], {
@@ -121,6 +127,8 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
       given.map(([flag, value]) => [`ZIPNET_${flag.toUpperCase().replaceAll("-", "_")}`, value]),
     ),
     ZIPNET_SECRET_FILE: "/run/secrets/seed",
+    ZIPNET_COMMITTEE_SECRET: "a secret that is new",
+    ZIPNET_COMMITTEE_SECRET_OTHER: "a secret that is old",
   }, read);
   const byFlag = options(
     "server",
@@ -128,6 +136,8 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
       ...given.map(([flag, value]) => `--${flag}=${value === "1" ? "true" : value}`),
       "--secret-file",
       "/run/secrets/seed",
+      "--committee-secret-file=/run/secrets/new",
+      "--committee-secret-other-file=/run/secrets/old",
     ],
     {},
     read,
@@ -144,6 +154,7 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     announce: ["/dns/server.example/tcp/4400"],
     secret: options("server", [], { ...DEV, ZIPNET_SECRET: "hunter2" }).secret,
     committeeSize: 2,
+    committeeSecrets: [bytes("a secret that is new"), bytes("a secret that is old")],
     preset: "archival",
     parameters: {
       maxClients: 65_536,
@@ -217,7 +228,11 @@ Deno.test("options: variables that are not ours are not looked at", () => {
 });
 
 Deno.test("options: variables to delete are those that hold a secret", () => {
-  deepEqual(SECRET_VARIABLES, ["ZIPNET_SECRET"]);
+  deepEqual(SECRET_VARIABLES, [
+    "ZIPNET_SECRET",
+    "ZIPNET_COMMITTEE_SECRET",
+    "ZIPNET_COMMITTEE_SECRET_OTHER",
+  ]);
 });
 
 for (const role of ROLES) {

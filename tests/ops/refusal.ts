@@ -15,6 +15,9 @@ export type Refusal = [
 /** What no error may hold; the cases use it as their secret. */
 export const SECRET = "hunter2";
 
+/** A secret of a committee. */
+export const COMMITTEE_SECRET = "correct horse battery staple";
+
 /** Where a server needs the fewest options. */
 export const DEV = { ZIPNET_PRESET: "dev" };
 
@@ -33,11 +36,19 @@ function readTextFile(path: string): string {
   throw path === "closed" ? new Deno.errors.NotCapable(path) : new Deno.errors.NotFound(path);
 }
 
-/** Makes a test of each. `ZIPNET_INSTANCE` is set unless the case says otherwise. */
+/**
+ * Makes a test of each. `ZIPNET_INSTANCE` is set, and a server's `ZIPNET_COMMITTEE_SECRET`, unless
+ * the case says otherwise.
+ */
 export function testRefusals(cases: Refusal[]): void {
   for (const [what, role, args, changes, expected] of cases) {
     const environment: Record<string, string> = {};
-    for (const [name, value] of Object.entries({ ZIPNET_INSTANCE: "acme", ...changes })) {
+    const given = {
+      ZIPNET_INSTANCE: "acme",
+      ZIPNET_COMMITTEE_SECRET: role === "server" ? COMMITTEE_SECRET : undefined,
+      ...changes,
+    };
+    for (const [name, value] of Object.entries(given)) {
       if (value !== undefined) environment[name] = value;
     }
     Deno.test(`options refused: ${what}`, () => {
@@ -48,6 +59,7 @@ export function testRefusals(cases: Refusal[]): void {
         equal(message.includes(expected), true, message);
         equal(/^[^\p{C}]+$/u.test(message), true, "one visible line");
         equal(message.includes(SECRET), false, "the secret is in the error");
+        equal(message.includes(COMMITTEE_SECRET), false, "the committee's secret is in the error");
         return true;
       });
     });

@@ -1,9 +1,16 @@
 /** The durable store: what is saved comes back or is refused, and one process holds a folder. */
-import { deepEqual, equal, throws } from "node:assert/strict";
-import { memoryStore, openStore, StoreError } from "../../src/ops/store.ts";
+import { deepEqual, equal, ok, throws } from "node:assert/strict";
+import { openFolder } from "../../src/ops/folder.ts";
+import { memoryStore, readStored, type Store, StoreError } from "../../src/ops/store.ts";
 
 const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
 const bytes = (text: string) => new TextEncoder().encode(text);
+
+/** The file `state` of a folder. */
+function openStore(path: string): Store & { part(name: string): Store; close(): void } {
+  const folder = openFolder(path);
+  return { ...folder.file("state"), part: folder.file, close: () => folder.close() };
+}
 
 /** Runs `body` with a folder of its own, which is not made yet and taken away afterwards. */
 function withFolder(body: (folder: string) => void): () => void {
@@ -41,6 +48,28 @@ Deno.test(
     store.close();
     const again = openStore(folder);
     deepEqual(again.load(), bytes("last"));
+    again.close();
+  }),
+);
+
+Deno.test(
+  "store: parts of one folder are apart, and can be read while it is held",
+  withFolder((folder) => {
+    equal(readStored(folder, "manifest"), undefined);
+    const store = openStore(folder), part = store.part("manifest");
+    equal(part.load(), undefined);
+    store.save(bytes("state"));
+    part.save(bytes("manifest"));
+    deepEqual([store.load(), part.load()], [bytes("state"), bytes("manifest")]);
+    deepEqual(readStored(folder, "manifest"), bytes("manifest"));
+    store.close();
+    refuses("io", 5, /was closed/, () => part.load());
+    refuses("io", 5, /was closed/, () => part.save(bytes("x")));
+    Deno.writeTextFileSync(`${folder}/manifest`, "damaged");
+    refuses("damaged", 5, /manifest is damaged/, () => readStored(folder, "manifest"));
+    const again = openStore(folder);
+    refuses("damaged", 5, /manifest is damaged/, () => again.part("manifest").load());
+    deepEqual(again.load(), bytes("state"));
     again.close();
   }),
 );
@@ -121,6 +150,23 @@ Deno.test(
     Deno.removeSync(folder, { recursive: true });
     refuses("io", 5, /data cannot be used as data folder: /, () => store.save(bytes("x")));
     store.close();
+  }),
+);
+
+Deno.test(
+  "store: whoever opened a folder hears of a write that failed, wherever its error goes",
+  withFolder((path) => {
+    const heard: unknown[] = [];
+    const folder = openFolder(path, (error) => void heard.push(error));
+    const journal = folder.journal("wal");
+    journal.load();
+    Deno.removeSync(path, { recursive: true });
+    throws(() => folder.file("state").save(bytes("x")), StoreError);
+    throws(() => journal.replace([bytes("x")]), StoreError);
+    throws(() => journal.append(bytes("x")), StoreError);
+    equal(heard.length, 3);
+    ok(heard.every((error) => error instanceof StoreError && error.exitCode === 5));
+    folder.close();
   }),
 );
 

@@ -8,7 +8,6 @@ import {
   aggregator,
   client,
   type Command,
-  dataFolder,
   reader,
   server,
   type Site,
@@ -79,16 +78,14 @@ export class Instance implements AsyncDisposable {
       const value = Deno.env.get(variable);
       if (value !== undefined) env[variable] = value;
     }
-    this.site = { folder: `.testnet/${name}-${Deno.pid}`, env };
+    const folder = `.testnet/${name}-${Deno.pid}`;
+    this.site = { folder, env, committeeSecret: hex(secret()) };
     this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
   }
 
   /** Starts everything, and waits until every client takes part. */
   async start(clients: number): Promise<void> {
     for (let index = 0; index < this.size; index++) {
-      const folder = dataFolder(this.site, "server", index);
-      Deno.mkdirSync(folder, { recursive: true });
-      Deno.writeTextFileSync(`${folder}/committee`, this.keys.join("\n"));
       this.servers.push(await this.up(this.serverCommand(index)));
     }
     const { bootstrap } = this;

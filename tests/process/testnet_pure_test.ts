@@ -259,13 +259,18 @@ Deno.test("the view: no escape sequence of a stranger passes, and printable text
 });
 
 Deno.test("a role gets its own folder and no more; a secret is never an argument", () => {
-  const site = { folder: ".testnet/x", env: { HOME: "/h" } };
+  const committeeSecret = "cd".repeat(32);
+  const site = { folder: ".testnet/x", env: { HOME: "/h" }, committeeSecret };
   const { args, env } = server(site, 1, 3, "ab".repeat(32), ["/ip4/127.0.0.1/tcp/9/p2p/z"]);
   for (const flag of ["-P=server", "--allow-net=127.0.0.1", "--allow-read=.testnet/x/server-1"]) {
     ok(args.includes(flag), flag);
   }
   ok(args.indexOf("src/server.ts") > args.indexOf("--allow-write=.testnet/x/server-1"));
-  ok(!args.join().includes("abab"));
-  deepEqual(env, { HOME: "/h", ZIPNET_SECRET: "ab".repeat(32) });
+  ok(!/abab|cdcd/.test(args.join()));
+  deepEqual(env, {
+    HOME: "/h",
+    ZIPNET_SECRET: "ab".repeat(32),
+    ZIPNET_COMMITTEE_SECRET: committeeSecret,
+  });
   deepEqual(reader(site, 0, []).env, { HOME: "/h" });
 });

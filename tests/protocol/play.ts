@@ -21,7 +21,12 @@ import {
   type Signer,
   signer,
 } from "../../src/protocol/keys.ts";
-import { createManifest, type Manifest } from "../../src/protocol/manifest.ts";
+import {
+  createManifest,
+  encodeSignedManifest,
+  type Manifest,
+  signManifest,
+} from "../../src/protocol/manifest.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import type { OpenedHeader } from "../../src/protocol/opened.ts";
 import { applyPads, xchacha20 } from "../../src/protocol/pad.ts";
@@ -118,6 +123,15 @@ export class Play {
 
   get parameters(): Parameters {
     return this.manifest.parameters;
+  }
+
+  /** The manifest with the signatures of all servers. */
+  get signed(): Uint8Array {
+    const { manifest } = this;
+    return encodeSignedManifest(
+      manifest,
+      this.servers.map((s) => signManifest(s.signer, manifest)),
+    );
   }
 
   /** The header that extends the head, with whatever a test wants to be different. */

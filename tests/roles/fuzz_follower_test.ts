@@ -4,7 +4,6 @@ import { hex } from "../../src/protocol/bytes.ts";
 import { encodeCommand } from "../../src/committee/commands.ts";
 import { encodeEvidence } from "../../src/committee/evidence.ts";
 import { CommitteeState } from "../../src/committee/state.ts";
-import { signManifest } from "../../src/protocol/manifest.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { Server } from "../../src/roles/server.ts";
@@ -13,7 +12,7 @@ import { durable } from "../../src/roles/simulated.ts";
 import { COMMITTEE } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { badRecord, changed, fuzz } from "./fuzz.ts";
-import { kinded, peerOf, type Wire, Wires } from "./wire.ts";
+import { answers, gateOf, kinded, peerOf, type Wire, Wires } from "./wire.ts";
 
 /** Server 2, met by the leader; `state` is the leader's. */
 async function follower(seed: number) {
@@ -24,6 +23,7 @@ async function follower(seed: number) {
     network: wires,
     environment: wires.environment,
     manifest,
+    gate: gateOf(wires, manifest.instance),
     signer: servers[2].signer,
     store,
     admits: () => undefined,
@@ -32,8 +32,7 @@ async function follower(seed: number) {
   server.serve();
   server.start();
   await wires.pass(1);
-  const [wire] = wires.to(COMMITTEE);
-  wire.frame(signManifest(servers[0].signer, manifest));
+  const wire = answers(wires, wires.to(COMMITTEE)[0], manifest.instance);
   const state = new CommitteeState(manifest);
   servers.forEach(({ bundle }, i) =>
     i < 2 && state.apply(encodeCommand({ kind: "bundle", server: i, bundle }))

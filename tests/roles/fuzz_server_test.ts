@@ -4,14 +4,13 @@ import { concat, u64 } from "../../src/protocol/bytes.ts";
 import { createBundle } from "../../src/protocol/bundle.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import type { Header } from "../../src/protocol/header.ts";
-import { signManifest } from "../../src/protocol/manifest.ts";
 import { encodeSigned, type Statement, statementFields } from "../../src/protocol/statements.ts";
 import { type Command, decodeCommand } from "../../src/committee/commands.ts";
 import { COMMITTEE } from "../../src/roles/streams.ts";
 import type { Random } from "../protocol/random.ts";
 import { changed, fuzz, type Target } from "./fuzz.ts";
 import { Podium } from "./podium.ts";
-import { kinded, peerOf } from "./wire.ts";
+import { joins, kinded, peerOf } from "./wire.ts";
 
 const ZERO = new Uint8Array(32), FOUR = [0, 1, 2, 3];
 
@@ -83,20 +82,13 @@ Deno.test("fuzz: registrations and leaves, of a client and through a server", as
   );
 });
 
-Deno.test("fuzz: a server's first frame, and its bundle", async () => {
+Deno.test("fuzz: a server's bundle", async () => {
   const p = new Podium(211), { play, wires } = p, [, second] = play.servers;
   p.server.start();
-  const wire = wires.dial(peerOf("server", second.seed), COMMITTEE);
+  const { instance } = play.manifest;
+  const wire = joins(wires, peerOf("server", second.seed), COMMITTEE, instance);
   await wires.pass(1);
-  const formed = () => `${wires.log.map(({ event }) => event).join()}`;
-  await fuzz({
-    kind: "server: committee, manifest signature",
-    good: signManifest(second.signer, play.manifest),
-    feed: (bytes) => wire.events.frame(bytes),
-    state: formed,
-    forge: (random) => second.signer.sign("sign-manifest", random.bytes(32)),
-    accepted: () => wire.frame(Uint8Array.of(0, 0)),
-  }, 14);
+  wire.frame(Uint8Array.of(0, 0));
   p.peers.push(wire);
   const bundle = (keyEpoch: number, agreement: Uint8Array, of = second) =>
     createBundle(of.signer, play.manifest, { nonce: second.bundle.nonce, keyEpoch, agreement });

@@ -1,7 +1,6 @@
 /** A server at the sequencer's place, whose peers are all the test. */
 import { equal } from "../../src/protocol/bytes.ts";
 import { decodeHeader, type Header } from "../../src/protocol/header.ts";
-import { signManifest } from "../../src/protocol/manifest.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { type Command, encodeCommand } from "../../src/committee/commands.ts";
 import type { Statement } from "../../src/protocol/statements.ts";
@@ -16,7 +15,7 @@ import {
   instanceStreams,
 } from "../../src/roles/streams.ts";
 import { Play, type Server as Party } from "../protocol/play.ts";
-import { kinded, peerOf, type Wire, Wires } from "./wire.ts";
+import { gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire.ts";
 
 const PROPOSE = 1, BLOB = 2;
 
@@ -39,6 +38,7 @@ export class Podium {
       network: this.wires,
       environment: this.wires.environment,
       manifest,
+      gate: gateOf(this.wires, manifest.instance),
       signer: first.signer,
       store: durable(),
       admits: () => undefined,
@@ -53,10 +53,10 @@ export class Podium {
     const { play, wires } = this;
     this.server.start();
     for (const s of play.servers.slice(1)) {
-      const wire = wires.dial(peerOf("server", s.seed), COMMITTEE);
+      const { instance } = play.manifest;
+      const wire = joins(wires, peerOf("server", s.seed), COMMITTEE, instance);
       this.peers.push(wire);
       await wires.pass(1);
-      wire.frame(signManifest(s.signer, play.manifest));
       wire.frame(Uint8Array.of(0, 0));
     }
     const bundle = this.server.member.state.bundles[0]!, [first, ...others] = play.servers;

@@ -11,6 +11,8 @@ import type {
   StreamEvents,
   StreamKind,
 } from "../../src/universe/network.ts";
+import { Answering, type Channel, Dialing } from "../../src/committee/handshake.ts";
+import { Gate } from "../../src/roles/admission.ts";
 import { Random } from "../protocol/random.ts";
 
 /** One stream, from the test's end. */
@@ -18,6 +20,8 @@ export class Wire implements Stream {
   readonly sent: Uint8Array[] = [];
   closed: string | undefined;
   events!: StreamEvents;
+  /** Longest frame that the role takes now. */
+  longest = Infinity;
 
   constructor(readonly peer: Peer, readonly kind: string, readonly ended: () => void = () => {}) {}
 
@@ -25,6 +29,9 @@ export class Wire implements Stream {
     if (this.closed !== undefined) return false;
     this.sent.push(frame);
     return true;
+  }
+  limit(bytes: number): void {
+    this.longest = bytes;
   }
   close(reason = "closed"): void {
     if (this.closed !== undefined) return;
@@ -35,6 +42,7 @@ export class Wire implements Stream {
   /** A frame arrives, as a node hands it on: what the role throws ends the stream. */
   frame(bytes: Uint8Array): void {
     if (this.closed !== undefined) throw new Error(`${this.kind} is closed: ${this.closed}`);
+    if (bytes.length > this.longest) return this.close(`frame over ${this.longest} bytes`);
     try {
       this.events.frame(bytes);
     } catch (error) {
@@ -134,4 +142,40 @@ export function peerOf(role: Role, secret: Uint8Array): Peer {
 /** Bytes with one kind byte before them. */
 export function kinded(kind: number, ...bytes: Uint8Array[]): Uint8Array {
   return concat(Uint8Array.of(kind), ...bytes);
+}
+
+/** The committee's secret wherever a test needs one. */
+export const COMMITTEE_SECRET = new TextEncoder().encode("a secret for tests only");
+
+/** The gate of the role under test. */
+export function gateOf(wires: Wires, instance: Uint8Array, secrets = [COMMITTEE_SECRET]): Gate {
+  return new Gate({ network: wires, environment: wires.environment, instance, secrets });
+}
+
+/** A server dials the role under test and proves the secret; what the role then sent stays. */
+export function joins(wires: Wires, peer: Peer, kind: StreamKind, instance: Uint8Array): Wire {
+  const wire = wires.dial(peer, kind), { random } = wires.environment;
+  const dialing = new Dialing(
+    random,
+    { instance, kind: kind.name, dialer: peer.key, answerer: wires.self.key },
+    COMMITTEE_SECRET,
+    0,
+  );
+  wire.frame(dialing.first);
+  wire.frame(dialing.reply(wire.sent[0]));
+  dialing.finish(wire.sent[1]);
+  wire.sent.splice(0, 2);
+  return wire;
+}
+
+/** As `joins`, for a stream that the role under test has opened. */
+export function answers(wires: Wires, wire: Wire, instance: Uint8Array): Wire {
+  const { peer, kind } = wire;
+  const channel: Channel = { instance, kind, dialer: wires.self.key, answerer: peer.key };
+  const answering = new Answering(wires.environment.random, channel, [COMMITTEE_SECRET]);
+  wire.frame(answering.reply(wire.sent[0]));
+  const last = answering.finish(wire.sent[1]);
+  wire.sent.splice(0, 2);
+  wire.frame(last);
+  return wire;
 }

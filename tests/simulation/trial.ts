@@ -115,7 +115,8 @@ export class Trial {
     const since = this.now;
     const fresh = () =>
       this.world.servers.some((server) => {
-        const record = server!.role.member.headRecord?.record;
+        if (!server?.joined) return false;
+        const record = server.role.member.headRecord?.record;
         return record !== undefined && record.header.time > since;
       });
     await this.until("rounds go on", fresh, ms);
@@ -139,11 +140,14 @@ export class Trial {
 
   /** Starts a server. */
   async startServer(index: number, found: Found = "its disk"): Promise<void> {
-    if (found === "an empty disk") this.#disks.delete(index);
+    if (found === "an empty disk") {
+      this.#disks.delete(index);
+      delete this.world.committees[index];
+    }
     if (found === "an older disk") this.#disks.get(index)!.splice(1);
     this.#mount(index);
-    const { role } = await this.world.startServer(index);
-    this.oath.hear(index, role.options.signer);
+    const { signer } = await this.world.startServer(index);
+    this.oath.hear(index, signer);
   }
 
   /** Kills a server. */

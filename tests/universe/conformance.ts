@@ -211,6 +211,24 @@ async function frameOverLimit(world: World): Promise<void> {
   await stop(a, b);
 }
 
+async function limitOfOwner(world: World): Promise<void> {
+  const [a, b] = await pair(world);
+  const { stream } = await a.open(b);
+  const [heard] = b.inbound;
+  heard.stream.limit(10);
+  stream.send(new Uint8Array(10));
+  await world.until("what fits arrives", () => heard.frames.length === 1);
+  heard.stream.limit(2 * CHAT.maxFrame);
+  stream.send(new Uint8Array(CHAT.maxFrame));
+  await world.until("the limit was raised", () => heard.frames.length === 2);
+  heard.stream.limit(10);
+  stream.send(new Uint8Array(11));
+  await world.until("one byte more ends it", () => heard.ends.length === 1);
+  assert.match(heard.ends[0], /frame of 11 bytes, at most 10/);
+  assert.equal(heard.frames.length, 2);
+  await stop(a, b);
+}
+
 async function otherInstance(world: World): Promise<void> {
   const b = await new Subject(world, { name: "b" }).listenTo().start();
   const other = INSTANCE.slice();
@@ -412,6 +430,7 @@ export function conformance(column: string, world: () => World): void {
     ["one bootstrap peer is enough to find all", oneBootstrapPeer],
     ["frames of every size arrive whole and in order", framesInOrder],
     ["a frame over the limit is refused and its peer named", frameOverLimit],
+    ["the owner of a stream may bound its frames more tightly", limitOfOwner],
     ["another universe or instance finds nobody", otherInstance],
     ["a kind that is refused or not served rejects", refusedKind],
     ["a slow reader is cut at maxBuffered", slowReader],
