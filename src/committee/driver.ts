@@ -16,6 +16,9 @@ export type Intent =
   | { readonly abandon: HeaderHash; readonly reason: string }
   | { readonly waiting: string };
 
+/** How long a server may be away until a round that waits for it is given up. */
+const AWAY_MS = 500;
+
 /** How long until a round that the order did not take is proposed again. */
 const OPEN_AGAIN_MS = 1_000;
 
@@ -28,6 +31,8 @@ export class Driver {
   #next = 0;
   #voids = 0;
   #current: HeaderHash | undefined;
+  /** Since when each server that is away has been. */
+  readonly #away = new Map<number, number>();
   #asked: { readonly round: number; readonly at: number } | undefined;
 
   constructor(readonly manifest: Manifest) {}
@@ -48,6 +53,10 @@ export class Driver {
     present: ReadonlySet<number>,
   ): Intent | undefined {
     const { live } = state;
+    for (const i of this.manifest.servers.keys()) {
+      if (present.has(i)) this.#away.delete(i);
+      else if (!this.#away.has(i)) this.#away.set(i, now);
+    }
     if (live !== undefined) {
       if (this.#current === undefined || !equal(this.#current, live.header)) {
         this.#current = live.header;
@@ -92,12 +101,23 @@ export class Driver {
     }
     const [declined] = live.declined;
     if (declined) return `server ${declined[0]} declined: ${declined[1]}`;
+    const { what, missing } = waited(live);
+    const away = missing.filter((i) => now - (this.#away.get(i) ?? now) >= AWAY_MS);
+    if (away.length > 0) return `server ${away.join(", ")} is away`;
     if (now - this.#started < this.manifest.parameters.roundDeadline) return undefined;
-    const missing = (list: readonly unknown[]) =>
-      list.flatMap((signed, i) => signed === undefined ? [i] : []).join(", ");
-    if (live.opens.includes(undefined)) return `no OPEN of server ${missing(live.opens)}`;
-    if (live.digest === undefined) return "no aggregate";
-    if (live.prepares.includes(undefined)) return `no PREPARE of server ${missing(live.prepares)}`;
-    return `no PARTIAL of server ${missing(live.partials)}`;
+    return missing.length > 0 ? `no ${what} of server ${missing.join(", ")}` : `no ${what}`;
   }
+}
+
+/** What the live round waits for, and of which servers. */
+function waited({ opens, digest, prepares, partials }: Live): {
+  readonly what: string;
+  readonly missing: readonly number[];
+} {
+  const missing = (list: readonly unknown[]) =>
+    list.flatMap((signed, i) => signed === undefined ? [i] : []);
+  if (opens.includes(undefined)) return { what: "OPEN", missing: missing(opens) };
+  if (digest === undefined) return { what: "aggregate", missing: [] };
+  if (prepares.includes(undefined)) return { what: "PREPARE", missing: missing(prepares) };
+  return { what: "PARTIAL", missing: missing(partials) };
 }
