@@ -251,7 +251,10 @@ export class RaftEngine implements Engine {
     this.#ticks++;
     this.#guarded(() => this.#core?.tick());
     this.#work();
-    if (this.#leader === this.options.self && this.#ticks % STEWARD_TICKS === 0) {
+    if (this.#ticks % STEWARD_TICKS !== 0) return;
+    // Who pauses does not join when it is told the first time.
+    if (this.#leader === undefined) return this.#tell();
+    if (this.#leader === this.options.self) {
       this.#guarded(() => this.#steward(this.#core!.status()));
       this.#work();
     }

@@ -70,7 +70,8 @@ export function isDead(statuses: readonly GroupStatus[]): boolean {
   const newest = statuses.reduce((a, b) => isNewer(b, a) ? b : a);
   if (newest.generation === 0) return true;
   const members = statuses.filter(({ name }) => equal(name, newest.name));
-  const ids = new Set(members.map(({ id }) => id));
+  // A founder that has not joined yet will: it counts under the id that it was founded with.
+  const ids = new Set(statuses.map(({ id }) => id));
   const decides = (voters: readonly number[]) =>
     2 * voters.filter((id) => ids.has(id)).length > voters.length;
   return !members.some(({ voters, outgoing }) =>
