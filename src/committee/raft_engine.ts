@@ -28,7 +28,9 @@ import {
   NO_GROUP,
   placeOf,
 } from "./raft_group.ts";
+import { showsLoss } from "./raft_refusal.ts";
 import { RaftLog } from "./raft_log.ts";
+import { stewardship } from "./raft_steward.ts";
 
 /** The unit of raft's time; a follower waits 10 to 20 of them before it stands for election. */
 export const TICK_MS = 100;
@@ -38,12 +40,12 @@ const STEWARD_TICKS = 3;
 const SNAPSHOT_ENTRIES = 1_000, SNAPSHOT_BYTES = 8 * 2 ** 20;
 /** Entries that stay in memory behind a snapshot, for followers that are not far behind. */
 const KEPT_ENTRIES = 500;
-/** How far behind the leader a learner may be to be given a vote, in entries. */
-const CAUGHT_UP = 64;
 /** Work done in one go; a network without delay could go on for ever. */
 const MAX_WORK = 1_000;
 /** How far a group's generation may be ahead of one's own: nobody burns the numbers. */
 const MAX_GENERATION_GAP = 2 ** 20;
+/** All servers here, and none leads for so long: no vote will come of this group any more. */
+const STALLED_MS = 8_000;
 /** After it lost its group a server joins none for so long. */
 const PAUSE_MS = 1_000;
 
@@ -82,6 +84,8 @@ export class RaftEngine implements Engine {
   #working = false;
   #ticks = 0;
   #lostAt = -Infinity;
+  /** When a leader was known last, or a server was away. */
+  #hopedAt = -Infinity;
   #cancel = () => {};
   #stopped = false;
 
@@ -140,7 +144,7 @@ export class RaftEngine implements Engine {
     if (message.kind === "raft") {
       const peer = this.#peers.get(from), group = this.#log.group;
       if (!peer || !group || !equal(message.name, group.name)) return;
-      this.#guarded(() => this.#core?.step(peer.id, message.message));
+      this.#guarded(() => this.#core?.step(peer.id, message.message), message.message);
       return this.#work();
     }
     if (message.kind === "join") return this.#asked(message.group);
@@ -205,6 +209,7 @@ export class RaftEngine implements Engine {
 
   #found(statuses: readonly GroupStatus[]): void {
     const { random } = this.options.environment;
+    this.#hopedAt = this.options.environment.clock.now();
     const generation = 1 + Math.max(...statuses.map((status) => status.generation));
     this.#join({ generation, name: random(16), founders: statuses.map(({ id }) => id) });
     this.#tell();
@@ -248,48 +253,36 @@ export class RaftEngine implements Engine {
   }
 
   #tick(): void {
+    const { servers, environment: { clock } } = this.options;
+    if (this.#leader !== undefined || this.#peers.size < servers - 1) this.#hopedAt = clock.now();
     this.#ticks++;
     this.#guarded(() => this.#core?.tick());
     this.#work();
     if (this.#ticks % STEWARD_TICKS !== 0) return;
-    // Who pauses does not join when it is told the first time.
-    if (this.#leader === undefined) return this.#tell();
+    if (this.#leader === undefined) return this.#wait();
     if (this.#leader === this.options.self) {
       this.#guarded(() => this.#steward(this.#core!.status()));
       this.#work();
     }
   }
 
+  /** Nobody leads: who pauses does not join when it is told the first time, and views may be old. */
+  #wait(): void {
+    const { self, servers, environment: { clock } } = this.options;
+    const stalled = clock.now() - this.#hopedAt >= STALLED_MS;
+    if (self === 0 && stalled && this.#peers.size === servers - 1) {
+      this.#found([this.#status, ...this.#peers.values()]);
+    } else this.#tell();
+  }
+
   /** The leader sees to it that every server here is a voter under the id that it has now. */
-  #steward({ members, progress, commit }: Status): void {
-    const { voters, learners, outgoing } = members;
-    if (outgoing.length > 0) return;
+  #steward(status: Status): void {
+    if (status.members.outgoing.length > 0) return;
     this.#tell();
     const group = this.#log.group!;
-    for (const [peer, { id, name, generation }] of this.#peers) {
-      const follows = equal(name, group.name);
-      if (voters.includes(id) || (!follows && isNewer({ name, generation }, group))) continue;
-      const others = learners.filter((other) => other !== id && placeOf(other) === peer);
-      if (!learners.includes(id)) {
-        this.#core!.proposeConfChange([
-          ...others.map((id) => ({ kind: "remove", id }) as const),
-          { kind: "addLearner", id },
-        ]);
-        return;
-      }
-      if (!follows) {
-        this.host.send(peer, encodeMessage({ kind: "join", group }));
-        continue;
-      }
-      const its = progress.find((p) => p.id === id);
-      if (its?.state !== "replicate" || its.match + CAUGHT_UP < commit) continue;
-      const before = [...others, ...voters.filter((voter) => placeOf(voter) === peer)];
-      this.#core!.proposeConfChange([
-        { kind: "addVoter", id },
-        ...before.map((id) => ({ kind: "remove", id }) as const),
-      ]);
-      return;
-    }
+    const { behind, changes } = stewardship(status, this.#peers, group);
+    for (const peer of behind) this.host.send(peer, encodeMessage({ kind: "join", group }));
+    if (changes) this.#core!.proposeConfChange(changes);
   }
 
   /** Does all that is due. What is done may ask for more, or end the group. */
@@ -377,13 +370,16 @@ export class RaftEngine implements Engine {
    * journal contradicts (an older disk was put back), ends this server's part in the group: it comes
    * again under a new id, with nothing said.
    */
-  #guarded(act: () => void): void {
+  #guarded(act: () => void, message?: Uint8Array): void {
     if (this.#stopped) return;
     try {
       act();
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
-      if (error.code === "message") throw new ProtocolError("encoding", error.message);
+      const { term } = this.#log.stored.hardState!;
+      if (error.code === "message" && !(message && showsLoss(error, message, term))) {
+        throw new ProtocolError("encoding", error.message);
+      }
       if (["peer", "dropped", "upstream"].includes(error.code)) return;
       const { self, environment: { clock, observe, random } } = this.options;
       observe("warn", "order left", { reason: error.message.slice(0, 200) });
