@@ -28,7 +28,7 @@ export function forecast(draw: Seeded): Weather {
     loss: share(0.3),
     twice: share(0.2),
     late: share(0.05),
-    delay: 1 + Math.floor(draw.real() * (chance(0.3) ? 400 : 60)),
+    delay: 1 + Math.floor((chance(0.3) ? 400 : 60) * draw.real()),
     ordered: chance(0.3),
     wipes: chance(0.5),
     putsBack: chance(0.15),
