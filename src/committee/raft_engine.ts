@@ -28,7 +28,9 @@ import {
   NO_GROUP,
   placeOf,
 } from "./raft_group.ts";
+import { showsLoss } from "./raft_refusal.ts";
 import { RaftLog } from "./raft_log.ts";
+import { stewardship } from "./raft_steward.ts";
 
 /** The unit of raft's time; a follower waits 10 to 20 of them before it stands for election. */
 export const TICK_MS = 100;
@@ -38,14 +40,12 @@ const STEWARD_TICKS = 3;
 const SNAPSHOT_ENTRIES = 1_000, SNAPSHOT_BYTES = 8 * 2 ** 20;
 /** Entries that stay in memory behind a snapshot, for followers that are not far behind. */
 const KEPT_ENTRIES = 500;
-/** How far behind the leader a learner may be to be given a vote, in entries. */
-const CAUGHT_UP = 64;
 /** Work done in one go; a network without delay could go on for ever. */
 const MAX_WORK = 1_000;
 /** How far a group's generation may be ahead of one's own: nobody burns the numbers. */
 const MAX_GENERATION_GAP = 2 ** 20;
-/** Messages of one server that raft refuses until this server doubts its own log. */
-const MAX_REFUSED = 3;
+/** All servers here, and none leads for so long: no vote will come of this group any more. */
+const STALLED_MS = 8_000;
 /** After it lost its group a server joins none for so long. */
 const PAUSE_MS = 1_000;
 
@@ -77,8 +77,6 @@ export async function raftEngine(
 export class RaftEngine implements Engine {
   readonly #log: RaftLog;
   readonly #peers = new Map<number, GroupStatus>();
-  /** Messages that raft refused in this group, by their sender's place. */
-  readonly #refused = new Map<number, number>();
   #core: RaftCore | undefined;
   #members: Members | undefined;
   #leader: number | undefined;
@@ -86,6 +84,8 @@ export class RaftEngine implements Engine {
   #working = false;
   #ticks = 0;
   #lostAt = -Infinity;
+  /** When a leader was known last, or a server was away. */
+  #hopedAt = -Infinity;
   #cancel = () => {};
   #stopped = false;
 
@@ -140,11 +140,12 @@ export class RaftEngine implements Engine {
   }
 
   receive(from: number, bytes: Uint8Array): void {
+    if (this.#stopped) return;
     const message = decodeMessage(bytes);
     if (message.kind === "raft") {
       const peer = this.#peers.get(from), group = this.#log.group;
       if (!peer || !group || !equal(message.name, group.name)) return;
-      this.#guarded(() => this.#step(peer.id, message.message));
+      this.#guarded(() => this.#core?.step(peer.id, message.message), message.message);
       return this.#work();
     }
     if (message.kind === "join") return this.#asked(message.group);
@@ -156,20 +157,8 @@ export class RaftEngine implements Engine {
     this.#consider();
   }
 
-  /** A message that does not fit this log is false, or the log is: an older disk was put back. */
-  #step(from: number, message: Uint8Array): void {
-    try {
-      this.#core?.step(from, message);
-    } catch (error) {
-      if (!(error instanceof RaftError) || error.code !== "message") throw error;
-      const refused = 1 + (this.#refused.get(placeOf(from)) ?? 0);
-      this.#refused.set(placeOf(from), refused);
-      if (refused >= MAX_REFUSED) this.#leave(error.message);
-      throw new ProtocolError("encoding", error.message);
-    }
-  }
-
   connected(peer: number): void {
+    if (this.#stopped) return;
     this.host.send(peer, encodeMessage({ kind: "status", status: this.#status }));
   }
 
@@ -222,6 +211,7 @@ export class RaftEngine implements Engine {
 
   #found(statuses: readonly GroupStatus[]): void {
     const { random } = this.options.environment;
+    this.#hopedAt = this.options.environment.clock.now();
     const generation = 1 + Math.max(...statuses.map((status) => status.generation));
     this.#join({ generation, name: random(16), founders: statuses.map(({ id }) => id) });
     this.#tell();
@@ -262,54 +252,44 @@ export class RaftEngine implements Engine {
   #end(): void {
     this.#core = this.#members = this.#leader = undefined;
     this.#applied = 0;
-    this.#refused.clear();
   }
 
   #tick(): void {
+    const { servers, environment: { clock } } = this.options;
+    if (this.#leader !== undefined || this.#peers.size < servers - 1) this.#hopedAt = clock.now();
     this.#ticks++;
     this.#guarded(() => this.#core?.tick());
     this.#work();
-    if (this.#leader === this.options.self && this.#ticks % STEWARD_TICKS === 0) {
+    if (this.#ticks % STEWARD_TICKS !== 0) return;
+    if (this.#leader === undefined) return this.#wait();
+    if (this.#leader === this.options.self) {
       this.#guarded(() => this.#steward(this.#core!.status()));
       this.#work();
     }
   }
 
+  /** Nobody leads: who pauses does not join when it is told the first time, and views may be old. */
+  #wait(): void {
+    const { self, servers, environment: { clock } } = this.options;
+    const stalled = clock.now() - this.#hopedAt >= STALLED_MS;
+    if (self === 0 && stalled && this.#peers.size === servers - 1) {
+      this.#found([this.#status, ...this.#peers.values()]);
+    } else this.#tell();
+  }
+
   /** The leader sees to it that every server here is a voter under the id that it has now. */
-  #steward({ members, progress, commit }: Status): void {
-    const { voters, learners, outgoing } = members;
-    if (outgoing.length > 0) return;
+  #steward(status: Status): void {
+    if (status.members.outgoing.length > 0) return;
     this.#tell();
     const group = this.#log.group!;
-    for (const [peer, { id, name, generation }] of this.#peers) {
-      const follows = equal(name, group.name);
-      if (voters.includes(id) || (!follows && isNewer({ name, generation }, group))) continue;
-      const others = learners.filter((other) => other !== id && placeOf(other) === peer);
-      if (!learners.includes(id)) {
-        this.#core!.proposeConfChange([
-          ...others.map((id) => ({ kind: "remove", id }) as const),
-          { kind: "addLearner", id },
-        ]);
-        return;
-      }
-      if (!follows) {
-        this.host.send(peer, encodeMessage({ kind: "join", group }));
-        continue;
-      }
-      const its = progress.find((p) => p.id === id);
-      if (its?.state !== "replicate" || its.match + CAUGHT_UP < commit) continue;
-      const before = [...others, ...voters.filter((voter) => placeOf(voter) === peer)];
-      this.#core!.proposeConfChange([
-        { kind: "addVoter", id },
-        ...before.map((id) => ({ kind: "remove", id }) as const),
-      ]);
-      return;
-    }
+    const { behind, changes } = stewardship(status, this.#peers, group);
+    for (const peer of behind) this.host.send(peer, encodeMessage({ kind: "join", group }));
+    if (changes) this.#core!.proposeConfChange(changes);
   }
 
   /** Does all that is due. What is done may ask for more, or end the group. */
   #work(): void {
-    if (this.#working) return;
+    if (this.#working || this.#stopped) return;
     this.#working = true;
     try {
       this.#guarded(() => {
@@ -387,24 +367,28 @@ export class RaftEngine implements Engine {
     observe("info", "leader", { server: leader ?? "none", self: leader === self });
   }
 
-  /** Ends this server's part in the group: it comes again under a new id, with nothing said. */
-  #leave(reason: string): void {
-    const { self, environment: { clock, observe, random } } = this.options;
-    observe("warn", "order left", { reason: reason.slice(0, 200) });
-    this.#lostAt = clock.now();
-    this.#end();
-    this.#log.begin(newId(self, random));
-    this.#announce();
-  }
-
-  /** Passes over what raft refuses of others' doing; what it does not survive ends the group here. */
-  #guarded(act: () => void): void {
+  /**
+   * What raft refuses of others' doing is passed over. What it does not survive, or what its own
+   * journal contradicts (an older disk was put back), ends this server's part in the group: it comes
+   * again under a new id, with nothing said.
+   */
+  #guarded(act: () => void, message?: Uint8Array): void {
     if (this.#stopped) return;
     try {
       act();
     } catch (error) {
       if (!(error instanceof RaftError)) throw error;
-      if (!["peer", "dropped", "upstream"].includes(error.code)) this.#leave(error.message);
+      const { term } = this.#log.stored.hardState!;
+      if (error.code === "message" && !(message && showsLoss(error, message, term))) {
+        throw new ProtocolError("encoding", error.message);
+      }
+      if (["peer", "dropped", "upstream"].includes(error.code)) return;
+      const { self, environment: { clock, observe, random } } = this.options;
+      observe("warn", "order left", { reason: error.message.slice(0, 200) });
+      this.#lostAt = clock.now();
+      this.#end();
+      this.#log.begin(newId(self, random));
+      this.#announce();
     }
   }
 }
