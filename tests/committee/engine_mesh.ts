@@ -6,7 +6,7 @@ import { equal } from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import type { Engine, EngineHost } from "../../src/committee/engine.ts";
-import type { Environment } from "../../src/universe/environment.ts";
+import type { Clock, Environment } from "../../src/universe/environment.ts";
 
 /** The time in which engines run: virtual, or the machine's. */
 export interface World {
@@ -15,8 +15,6 @@ export interface World {
   run(until: () => boolean, limitMs: number): Promise<boolean>;
   /** Lets so many ms pass. */
   advance(ms: number): Promise<void>;
-  /** Timers that fired so far; undefined where nobody counts them. */
-  fired?(): number;
 }
 
 /** Engines of one group, each with what it keeps beyond its process. */
@@ -55,7 +53,7 @@ export class Place implements EngineHost {
   /** The same, to ask whether one is there. */
   seen = new Set<string>();
   restores = 0;
-  /** Calls of the host since its engine was stopped. */
+  /** Calls of the host, and timers of its engine, since that was stopped. */
   late = 0;
   stopped = false;
   /** Called for every command, once it is in the list. */
@@ -121,9 +119,19 @@ export class Mesh {
   start(i: number): void {
     const place = this.places[i];
     Object.assign(place, { list: [], seen: new Set(), stopped: false, onApply: () => {} });
-    place.environment = this.group.world.environment(`server ${i}`);
-    place.engine = this.group.engine(i, place, place.environment);
-    place.engine.start();
+    const environment = this.group.world.environment(`server ${i}`);
+    const { clock } = environment;
+    const watched: Clock = {
+      now: () => clock.now(),
+      after: (ms, task) =>
+        clock.after(ms, () => {
+          if (place.engine !== engine) place.late++;
+          task();
+        }),
+    };
+    const engine = this.group.engine(i, place, { ...environment, clock: watched });
+    Object.assign(place, { environment, engine });
+    engine.start();
     this.join(i);
   }
 
@@ -134,9 +142,10 @@ export class Mesh {
   /** Stops server `i`, which forgets all but what its engine keeps. */
   stop(i: number): void {
     const place = this.places[i];
-    place.engine!.stop();
-    place.stopped = true;
+    const { engine } = place;
     place.engine = undefined;
+    engine!.stop();
+    place.stopped = true;
     this.leave(i);
   }
 
@@ -264,6 +273,8 @@ export class Mesh {
     await this.group.world.run(() => this.flying === 0, PATIENCE_MS);
     await this.group.close();
     equal(this.refusals.join("\n"), "");
-    for (const { index, late } of this.places) equal(late, 0, `calls of server ${index} too late`);
+    for (const { index, late } of this.places) {
+      equal(late, 0, `calls or timers of server ${index} too late`);
+    }
   }
 }

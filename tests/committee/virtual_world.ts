@@ -31,6 +31,5 @@ export function virtualWorld(
       await universe.advance(ms);
       check();
     },
-    fired: () => universe.timeline.fired,
   };
 }
