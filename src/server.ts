@@ -1,4 +1,5 @@
 /** The committee server's process. */
+import { etcdEngine } from "./committee/etcd/engine.ts";
 import { keepProof, readCommitteeKeys } from "./ops/committee_file.ts";
 import type { ServerOptions } from "./ops/role_options.ts";
 import { memoryStore, openStore } from "./ops/store.ts";
@@ -24,16 +25,15 @@ await runRole(
   "server",
   Deno.args,
   async ({ options, environment, network, signer, instance, up, onStop }) => {
-    const { admission, data, committeeSize, connectTimeout } = options;
+    const { admission, data, committeeSize, connectTimeout, etcd: url } = options;
     const store = data === undefined ? memoryStore() : openStore(data);
     if ("close" in store) onStop(() => (store as { close(): void }).close());
     const manifest = manifestOf(options, instance.id, signer.key);
     if (committeeSize === 2) {
       environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
     }
-    const open = admission.kind === "open"
-      ? () => true
-      : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
+    const open = (client: Uint8Array) =>
+      admission.kind === "open" || admission.keys.some((key) => equal(key, client));
     const server = new Server({
       network,
       environment,
@@ -43,6 +43,7 @@ await runRole(
       admits: (client) => open(client) ? undefined : "not on the list",
       keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
       remindMs: connectTimeout,
+      engine: url === undefined ? undefined : etcdEngine({ url, fetch, manifest, environment }),
     });
     onStop(() => server.stop());
     server.serve();
