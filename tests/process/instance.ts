@@ -72,7 +72,8 @@ export class Instance implements AsyncDisposable {
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
-  constructor(name: string) {
+  /** `serverArgs` are further arguments of each server. */
+  constructor(name: string, readonly serverArgs: (index: number) => readonly string[] = () => []) {
     const env: Record<string, string> = {};
     for (const variable of ["DENO_DIR", "HOME"]) {
       const value = Deno.env.get(variable);
@@ -104,7 +105,8 @@ export class Instance implements AsyncDisposable {
   /** How server `index` is started. */
   serverCommand(index: number): Command {
     const bootstrap = index === 0 ? [] : this.bootstrap;
-    return server(this.site, index, 3, hex(this.#secrets[index]), bootstrap);
+    const command = server(this.site, index, 3, hex(this.#secrets[index]), bootstrap);
+    return { ...command, args: [...command.args, ...this.serverArgs(index)] };
   }
 
   /** Where the first server listens. */
