@@ -131,6 +131,7 @@ export class Mesh {
     };
     const engine = this.group.engine(i, place, { ...environment, clock: watched });
     Object.assign(place, { environment, engine });
+    this.group.cut?.(i, false);
     engine.start();
     this.join(i);
   }

@@ -39,10 +39,11 @@ export async function survey(call: Call, keys: Keys, name: () => string): Promis
         { request_range: prefixed(keys.servers) },
       ],
     });
-    const [[state], [leader], servers] = list(answer.responses, "answers", 3).map((it) =>
+    const ranges = list(answer.responses, "answers", 3).map((it) =>
       keyValues(object(it, "an answer").response_range, MAX_SERVERS)
     );
-    if (servers === undefined) malformed("another number of answers");
+    if (ranges.length !== 3) malformed("another number of ranges than asked for");
+    const [[state], [leader], servers] = ranges;
     if (state) return { revision: revisionOf(answer), state, leader, servers };
     if (last) break;
     const first = { order: name(), revision: 0, snapshot: "", chunks: 0, length: 0 };

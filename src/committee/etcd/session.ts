@@ -37,7 +37,7 @@ export interface Position {
   order: string;
   /** Everything up to this revision is applied. */
   revision: number;
-  /** Commands applied since the snapshot. */
+  /** Commands applied since the snapshot, about. */
   since: number;
 }
 
@@ -226,7 +226,7 @@ export class Session {
   }
 
   #heard(events: readonly Json[]): void {
-    const { keys, position } = this.options;
+    const { keys, position, self } = this.options;
     const commands: KeyValue[] = [];
     let last = position.revision + 1, vacant = false;
     for (const event of events) {
@@ -239,7 +239,8 @@ export class Session {
       if (kv.key === keys.state) {
         if (!put) throw new EtcdError("the order was deleted in etcd");
         this.#state = kv;
-        position.since = 0;
+        // A leader counts from where it made the snapshot.
+        if (this.leader !== self) position.since = 0;
       } else if (kv.key === keys.leader) {
         this.#leader = put ? kv : undefined;
         vacant = !put;
@@ -279,6 +280,7 @@ export class Session {
     const { position, self, host, keys, snapshotCommands, environment } = this.options;
     if (this.#storing || this.leader !== self || position.since < snapshotCommands) return;
     this.#storing = true;
+    position.since = 0;
     const snapshot = host.snapshot();
     if (snapshot.length > MAX_SNAPSHOT_BYTES) {
       return environment.observe("warn", "no snapshot", {
@@ -291,6 +293,7 @@ export class Session {
     this.#spawn(async () => {
       await writeSnapshot(this.#call, keys, reign, state, snapshot);
       this.#storing = false;
+      this.#store();
     });
   }
 

@@ -19,7 +19,7 @@ export class Member {
   #deaf = false;
   readonly #open = new Set<() => void>();
 
-  constructor(readonly store: Store, readonly clock: Clock, readonly random: Random) {}
+  constructor(public store: Store, readonly clock: Clock, readonly random: Random) {}
 
   /** Changes the mood; connections end, unless it only falls silent. */
   set mood(mood: Mood) {

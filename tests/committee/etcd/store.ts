@@ -47,6 +47,15 @@ export class Store {
     return [...this.#keys.keys()].sort();
   }
 
+  /** A backup: all keys with their revisions, without leases and who watches. */
+  backup(): Store {
+    const copy = new Store(this.clock);
+    copy.revision = this.revision;
+    copy.#keys = new Map(this.#keys);
+    copy.#history = [...this.#history];
+    return copy;
+  }
+
   /** Compacts all but what the keys hold now. */
   compact(): void {
     this.compacted = this.revision;
