@@ -67,12 +67,23 @@ test("one that is gone is told once, asked less and less, and found again", asyn
 
 test("no two servers ever lead at one time", async (mesh, group, leader) => {
   const leading = () => mesh.up.filter(({ engine, index }) => engine!.leader === index);
+  await group.world.advance(5_000);
   group.members[leader].mood = "silent";
   await mesh.until("another leads", () => {
     ok(leading().length <= 1, "two lead");
     return leading().some(({ index }) => index !== leader);
   });
   group.members[leader].mood = "well";
+  await mesh.led();
+  await mesh.order(offers(10, 20));
+  await mesh.same();
+});
+
+test("a leader that restarts does not lead by the key it left", async (mesh, group, leader) => {
+  mesh.stop(leader);
+  mesh.start(leader);
+  const { engine } = mesh.places[leader];
+  ok(!await group.world.run(() => engine!.leader === leader, 1_000), "its key is another's");
   await mesh.led();
   await mesh.order(offers(10, 20));
   await mesh.same();
@@ -116,13 +127,19 @@ test("who was away for a while goes on where it was", async (mesh) => {
   equal(mesh.places[2].restores, restores);
 });
 
-test("where all keys are deleted the order begins anew", async (mesh, group) => {
-  group.store.wipe(group.prefix);
-  await mesh.until("all begin anew", () => mesh.up.every(({ list }) => list.length === 0));
-  await mesh.led();
-  await mesh.order(offers(10, 20));
-  equal(new Set(await mesh.same()).size, 10);
-});
+for (const part of ["", "order/state"]) {
+  test(`where ${part || "everything"} is deleted the order begins anew`, async (mesh, group) => {
+    group.store.wipe(group.prefix + part);
+    await mesh.until("all begin anew", () => mesh.up.every(({ list }) => list.length === 0));
+    await mesh.led();
+    await mesh.order(offers(10, 20));
+    equal(new Set(await mesh.same()).size, 10);
+    mesh.stop(2);
+    mesh.start(2);
+    await mesh.order(offers(20, 30));
+    equal(new Set(await mesh.same()).size, 20);
+  });
+}
 
 test("a backup that is put back is followed from where it stands", async (mesh, group) => {
   const backup = group.store.backup();
