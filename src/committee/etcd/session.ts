@@ -133,6 +133,11 @@ export class Session {
     task().catch((error) => this.#failed.reject(error));
   }
 
+  /** The host is not called once this has ended, whatever was under way. */
+  #goesOn(): void {
+    if (this.#abort.signal.aborted) throw new EtcdError("the session is over");
+  }
+
   #name(): string {
     return hex(this.options.environment.random(16));
   }
@@ -152,6 +157,7 @@ export class Session {
       const snapshot = now.chunks > 0
         ? await readSnapshot(this.#call, keys, now, revision)
         : undefined;
+      this.#goesOn();
       position.order = "";
       try {
         host.restore(snapshot);
@@ -163,6 +169,7 @@ export class Session {
     }
     const pages = loadLog(this.#call, keys, position.revision + 1, revision);
     for await (const { commands, until } of pages) {
+      this.#goesOn();
       position.revision = until;
       this.#apply(commands);
     }
@@ -215,6 +222,7 @@ export class Session {
     const { gateway, keys } = this.options;
     const create_request = { ...prefixed(keys.order), start_revision: String(from) };
     for await (const message of gateway.stream("watch", { create_request }, this.#abort.signal)) {
+      this.#goesOn();
       const result = object(message.result, "a watch");
       if (boolean(result.canceled, "a watch's end")) {
         const compacted = whole(result.compact_revision, "a revision") > 0;

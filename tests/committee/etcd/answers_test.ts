@@ -112,25 +112,33 @@ Deno.test("etcd: a command that no server writes is passed over by all alike", a
   await mesh.close();
 });
 
-Deno.test("etcd: a snapshot that the host refuses is one warning", async () => {
-  const group = etcdGroup(3, "snapshot", 20);
-  const mesh = new Mesh(group, 3);
-  mesh.startAll();
-  await mesh.led();
-  await mesh.order(offers(0, 60));
-  await mesh.same();
-  await group.world.advance(2_000);
-  const chunk = group.store.names.find((it) => it.includes("/snapshot/"))!;
-  group.store.write(chunk, "?");
-  mesh.stop(2);
-  mesh.start(2);
-  await group.world.advance(20_000);
-  const [warning, ...more] = group.said.filter(({ level }) => level === "warn");
-  ok(`${warning.fields.reason}`.includes("snapshot"), `${warning.fields.reason}`);
-  equal(more.length, 0);
-  equal(mesh.places[2].engine!.leader, undefined);
-  await mesh.close();
-});
+for (
+  const [what, damaged, reason] of [
+    ["too short", (chunk: string) => chunk.slice(1), /ends after \d+ bytes/],
+    ["too long", (chunk: string) => `${chunk} `, /is not there, or too long/],
+    ["of another kind", (chunk: string) => "?".repeat(chunk.length), /a snapshot that is no list/],
+  ] as const
+) {
+  Deno.test(`etcd: a snapshot ${what} is one warning`, async () => {
+    const group = etcdGroup(3, what, 20);
+    const mesh = new Mesh(group, 3);
+    mesh.startAll();
+    await mesh.led();
+    await mesh.order(offers(0, 60));
+    await mesh.same();
+    await group.world.advance(2_000);
+    const chunk = group.store.names.find((it) => it.includes("/snapshot/"))!;
+    group.store.write(chunk, damaged(group.store.read(chunk)));
+    mesh.stop(2);
+    mesh.start(2);
+    await group.world.advance(20_000);
+    const [warning, ...more] = group.said.filter(({ level }) => level === "warn");
+    ok(reason.test(`${warning.fields.reason}`), `${warning.fields.reason}`);
+    equal(more.length, 0);
+    equal(mesh.places[2].engine!.leader, undefined);
+    await mesh.close();
+  });
+}
 
 Deno.test("etcd: the state's encoding, places and ranges", () => {
   const order = hex(new Uint8Array(16).fill(7));

@@ -89,6 +89,16 @@ test("a leader that restarts does not lead by the key it left", async (mesh, gro
   await mesh.same();
 });
 
+test("present is who holds a key and has a way open", async (mesh, _, leader) => {
+  const { engine } = mesh.places[leader], other = (leader + 1) % 3;
+  const present = () => [...engine!.present].sort().join();
+  await mesh.until("all are present", () => present() === "0,1,2");
+  engine!.disconnected(other);
+  ok(!engine!.present.has(other), "no way is open");
+  engine!.connected(other);
+  equal(present(), "0,1,2");
+});
+
 test("a watch that falls silent while all else is well is noticed", async (mesh, group, leader) => {
   const other = (leader + 1) % 3;
   group.members[other].deaf = true;

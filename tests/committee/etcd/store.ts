@@ -70,6 +70,11 @@ export class Store {
     );
   }
 
+  /** What a key holds. */
+  read(key: string): string {
+    return this.#keys.get(key)?.value ?? "";
+  }
+
   /** Writes a key, as anyone with access might. */
   write(key: string, value: string): void {
     this.#commit([{ key, value, lease: "0" }]);
