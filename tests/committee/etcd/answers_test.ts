@@ -1,6 +1,6 @@
 /** Whatever etcd answers: one warning in an outage, no harm, and on when it answers well. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { EtcdError } from "../../../src/committee/etcd/json.ts";
+import { EtcdError, whole } from "../../../src/committee/etcd/json.ts";
 import { after, decodeState, encodeState, placeOf } from "../../../src/committee/etcd/keys.ts";
 import { hex } from "../../../src/protocol/bytes.ts";
 import { Mesh } from "../engine_mesh.ts";
@@ -160,4 +160,8 @@ Deno.test("etcd: the state's encoding, places and ranges", () => {
     ...[undefined, undefined, undefined, undefined, undefined],
   ]);
   equal(after("/a/"), "/a0");
+  deepEqual([undefined, "0", "9007199254740991"].map((it) => whole(it, "n")), [0, 0, 2 ** 53 - 1]);
+  for (const it of ["9007199254740992", "-1", "1.5", "", 7, null]) {
+    throws(() => whole(it, "n"), EtcdError, `${it}`);
+  }
 });

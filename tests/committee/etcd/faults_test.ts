@@ -73,6 +73,7 @@ test("no two servers ever lead at one time", async (mesh, group, leader) => {
     ok(leading().length <= 1, "two lead");
     return leading().some(({ index }) => index !== leader);
   });
+  ok(/^etcd did not answer within \d+ ms$/.test(`${outages(group)[0].fields.reason}`));
   group.members[leader].mood = "well";
   await mesh.led();
   await mesh.order(offers(10, 20));
