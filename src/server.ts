@@ -1,4 +1,5 @@
 /** The committee server's process. */
+import { etcdEngine } from "./committee/etcd/engine.ts";
 import { raftEngine } from "./committee/raft_engine.ts";
 import { decodeSaved } from "./committee/genesis_saved.ts";
 import { memoryFolder, openFolder } from "./ops/folder.ts";
@@ -16,14 +17,13 @@ const MANIFEST_FILE = "manifest";
 
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
-  const { admission, data, committeeSize: size, connectTimeout: remindMs } = options;
+  const { admission, data, committeeSize: size, connectTimeout: remindMs, etcd: url } = options;
   const folder = data === undefined ? memoryFolder() : openFolder(data, fail);
   onStop(() => folder.close());
   const journal = folder.journal("order");
-  const engine = await raftEngine({ servers: size, journal, environment });
-  const open = admission.kind === "open"
-    ? () => true
-    : (client: Uint8Array) => admission.keys.some((key) => equal(key, client));
+  const raft = await raftEngine({ servers: size, journal, environment });
+  const open = (client: Uint8Array) =>
+    admission.kind === "open" || admission.keys.some((key) => equal(key, client));
   const gate = new Gate({ network, environment, instance, secrets: options.committeeSecrets });
   const common = { network, environment, gate, signer, remindMs };
   const gathering = new Gathering({
@@ -38,7 +38,7 @@ await runRole("server", Deno.args, async (p) => {
         ...common,
         manifest,
         store: folder.file("state"),
-        engine,
+        engine: url === undefined ? raft : etcdEngine({ url, fetch, manifest, environment }),
         admits: (client) => open(client) ? undefined : "not on the list",
         keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
       });

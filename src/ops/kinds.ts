@@ -19,9 +19,9 @@ export interface Kind<T> {
   read(text: string): T;
 }
 
-/** A text that is not of the kind; `suggestion` is one that is. */
+/** A text that is not of the kind; `suggestion` is one that is. No error shows a `hidden` text. */
 export class Malformed extends Error {
-  constructor(readonly suggestion?: string) {
+  constructor(readonly suggestion?: string, readonly hidden = false) {
     super("malformed value");
   }
 }
@@ -168,6 +168,28 @@ function likelyTcp(address: string): string | undefined {
   const protocol = isIPv4(match[1]) ? "ip4" : isIPv6(match[1]) ? "ip6" : "dns";
   const guess = `/${protocol}/${match[1]}/tcp/${match[2]}`;
   return isTcp(guess) ? guess : undefined;
+}
+
+/** The origin of an HTTP service. One with a user or password is refused, and never shown. */
+export const origin: Kind<string> = {
+  placeholder: "URL",
+  expected: "an http or https URL of a host and port alone, without user and password, such as " +
+    "http://10.0.0.1:2379",
+  read(value) {
+    const url = /^https?:\/\/[^\s/]/.test(value) && URL.canParse(value)
+      ? new URL(value)
+      : undefined;
+    if (!url) throw new Malformed(undefined, value.includes("@"));
+    const bare = value.replace(/\/$/, "").toLowerCase();
+    if (bare === url.origin || bare === `${url.protocol}//${url.hostname}:${portOf(url)}`) {
+      return url.origin;
+    }
+    throw new Malformed(url.origin, value.includes("@"));
+  },
+};
+
+function portOf({ port, protocol }: URL): string {
+  return port || (protocol === "https:" ? "443" : "80");
 }
 
 /** The seed of a node's identity, 32 bytes: 64 hex digits are the seed, other text is hashed. */

@@ -232,7 +232,9 @@ function readValue(
     return row.kind.read(written);
   } catch (error) {
     if (!(error instanceof Malformed)) throw error;
-    const came = row.kind.secret ? (written === "" ? "nothing" : "another") : quote(written);
+    const came = row.kind.secret || error.hidden
+      ? (written === "" ? "nothing" : "another")
+      : quote(written);
     const advice = error.suggestion === undefined
       ? "correct it, or leave it out"
       : `did you mean ${quote(error.suggestion)}?`;

@@ -50,6 +50,8 @@ export interface ServerOptions extends CommonOptions {
   readonly parameters: Readonly<Partial<Record<Limit, number>>>;
   /** Folder of the durable state; undefined with `--ephemeral`. */
   readonly data?: string;
+  /** Origin of the etcd that orders commands; undefined: the servers themselves do. */
+  readonly etcd?: string;
   readonly admission: Admission;
 }
 
@@ -174,8 +176,19 @@ function server(
     preset: values.preset!,
     parameters: overrides(values, parser),
     data: values.ephemeral ? undefined : values.data,
+    etcd: etcd(values, parser),
     admission: admission(values, parser),
   };
+}
+
+function etcd({ engine, etcd }: Values, { refuse, both }: Parser): string | undefined {
+  if (engine === "etcd" && etcd === undefined) {
+    refuse(`${both("engine")} is etcd: name the URL of a member in ${both("etcd")}`);
+  }
+  if (engine !== "etcd" && etcd !== undefined) {
+    refuse(`${both("etcd")} needs ${both("engine")} to be etcd: set it, or leave both out`);
+  }
+  return etcd;
 }
 
 function requireSecret({ secret, preset }: Values, { refuse, both }: Parser): void {

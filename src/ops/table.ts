@@ -15,6 +15,7 @@ import {
   integer,
   type Kind,
   multiaddrs,
+  origin,
   seed,
   text,
   universeName,
@@ -176,6 +177,19 @@ export const OPTIONS = {
     default: "false",
     meaning: "keeps no state: nothing can be opened twice, but without a durable head all other " +
       "servers together could make it fork the log",
+  }),
+  engine: row({
+    roles: SERVER,
+    kind: choice("raft", "etcd"),
+    default: "raft",
+    meaning: "what orders the committee's commands: raft in the servers themselves, or an etcd " +
+      "that the operators run; the same on all servers",
+  }),
+  etcd: row({
+    roles: SERVER,
+    kind: origin,
+    absent: "none",
+    meaning: "with --engine=etcd: the client URL of the etcd member beside this server",
   }),
   admission: row({
     roles: SERVER,

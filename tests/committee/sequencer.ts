@@ -22,6 +22,7 @@ export class Sequencer implements Engine {
   readonly #queue: Uint8Array[] = [];
   #applying = false;
   #following = false;
+  #stopped = false;
 
   constructor(readonly self: number, readonly host: EngineHost) {
     if (self === FIRST) this.#joined.add(self);
@@ -37,7 +38,10 @@ export class Sequencer implements Engine {
 
   start(): void {}
 
-  stop(): void {}
+  stop(): void {
+    this.#stopped = true;
+    this.#following = false;
+  }
 
   propose(command: Uint8Array): void {
     if (command.length > MAX_COMMAND_BYTES) {
@@ -46,6 +50,7 @@ export class Sequencer implements Engine {
         `a command of ${command.length} bytes, expected at most ${MAX_COMMAND_BYTES}`,
       );
     }
+    if (this.#stopped) return;
     if (this.self === FIRST) this.#commit(command);
     else if (this.#following) this.host.send(FIRST, concat(Uint8Array.of(PROPOSE), command));
   }
@@ -70,6 +75,7 @@ export class Sequencer implements Engine {
   }
 
   connected(peer: number): void {
+    if (this.#stopped) return;
     if (this.self !== FIRST && peer === FIRST) this.host.send(FIRST, Uint8Array.of(JOIN));
   }
 

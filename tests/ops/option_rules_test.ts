@@ -33,6 +33,14 @@ testRefusals([
     "expected an odd number from 3, got 4: take 3 or 5",
   ],
   ["committee too large", "server", ["--committee-size=65"], DEV, "from 1 to 64"],
+  ["etcd without its URL", "server", ["--engine=etcd"], DEV, "name the URL of a member in --etcd"],
+  [
+    "a URL without etcd",
+    "server",
+    ["--etcd=http://10.0.0.1:2379"],
+    DEV,
+    "--etcd (ZIPNET_ETCD) needs --engine (ZIPNET_ENGINE) to be etcd",
+  ],
   [
     "admission outside dev",
     "server",

@@ -9,6 +9,20 @@ testRefusals([
     {},
     "--secret is not a flag, since other users of the machine can see flags: use ZIPNET_SECRET or ZIPNET_SECRET_FILE",
   ],
+  [
+    "secret in a URL",
+    "server",
+    [`--etcd=http://root:${SECRET}@10.0.0.1:2379`],
+    {},
+    'without user and password, such as http://10.0.0.1:2379, got another; did you mean "http://10.0.0.1:2379"?',
+  ],
+  [
+    "secret in what is no URL",
+    "server",
+    [`--etcd=root:${SECRET}@10.0.0.1:2379`],
+    {},
+    "got another; correct it",
+  ],
   ["secret as flag, apart", "client", ["--secret", SECRET], {}, "--secret is not a flag"],
   [
     "secret as flag, apart, in two",

@@ -58,6 +58,7 @@ Deno.test("options: defaults of a server in preset dev", () => {
     preset: "dev",
     parameters: { minParticipants: 3 },
     data: "./data",
+    etcd: undefined,
     admission: { kind: "open" },
   });
 });
@@ -109,6 +110,8 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     ["max-message-bytes", "1048576"],
     ["max-vector-bytes", "16777216"],
     ["data", "/var/lib/zipnet"],
+    ["engine", "etcd"],
+    ["etcd", "https://etcd.example:2379/"],
     ["admission", "list"],
     ["clients", "keys.txt"],
     ["log", "debug"],
@@ -167,6 +170,7 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
       roundDeadline: 60_000,
     },
     data: "/var/lib/zipnet",
+    etcd: "https://etcd.example:2379",
     admission: {
       kind: "list",
       keys: [Uint8Array.from(KEY.match(/../g)!, (pair) => parseInt(pair, 16))],

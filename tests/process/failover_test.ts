@@ -37,8 +37,7 @@ const leads = (node: Node) =>
   [...lines(node)].filter(({ event }) => event === "leader").at(-1)?.self === true;
 
 Deno.test("five servers, each killed in turn in every phase: nothing lost, nothing twice", async (t) => {
-  await using it = new Instance("failover", 5);
-  it.serverArgs = ["--log", "debug"];
+  await using it = new Instance("failover", 5, () => ["--log", "debug"]);
   await it.start(4);
   const [a, b] = it.readers;
   const sent = new Map<unknown, string>();

@@ -71,7 +71,12 @@ export class Instance implements AsyncDisposable {
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
-  constructor(name: string, readonly size = 3) {
+  /** `serverArgs` are further arguments of each server. */
+  constructor(
+    name: string,
+    readonly size = 3,
+    readonly serverArgs: (index: number) => readonly string[] = () => [],
+  ) {
     this.#secrets = Array.from({ length: size }, () => secret());
     const env: Record<string, string> = {};
     for (const variable of ["DENO_DIR", "HOME"]) {
@@ -99,14 +104,11 @@ export class Instance implements AsyncDisposable {
     await this.until("every client takes part", () => this.clients.every(ready));
   }
 
-  /** What every server is given beside what it needs. */
-  serverArgs: readonly string[] = [];
-
   /** How server `index` is started. */
   serverCommand(index: number): Command {
     const bootstrap = index === 0 ? [] : this.bootstrap;
     const made = server(this.site, index, this.size, hex(this.#secrets[index]), bootstrap);
-    return { ...made, args: [...made.args, ...this.serverArgs] };
+    return { ...made, args: [...made.args, ...this.serverArgs(index)] };
   }
 
   /** Where the first server listens. */
