@@ -25,8 +25,10 @@ import type { Store } from "../committee/release.ts";
 import { Sequencer } from "../committee/sequencer.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
+import { Archivist } from "./archivist.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
+import { type Archive, memoryArchive } from "./records.ts";
 import {
   CLIENT_REGISTRY,
   COMMITTEE,
@@ -54,6 +56,8 @@ export interface ServerOptions {
   readonly manifest: Manifest;
   readonly signer: Signer;
   readonly store: Store;
+  /** All certified records, as far as it has them; in memory, the newest, unless given. */
+  readonly archive?: Archive;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
   /** Keeps the proof that a server convicted itself, and says where. */
@@ -66,7 +70,8 @@ export interface ServerOptions {
 /** A running server. */
 export class Server {
   readonly #member: Member;
-  readonly #feed = new Feed();
+  readonly #archivist: Archivist;
+  readonly #feed: Feed;
   readonly #signatures: (Uint8Array | undefined)[];
   readonly #waitingForManifest = new Set<Stream>();
   readonly #aggregators = new Set<Stream>();
@@ -111,7 +116,10 @@ export class Server {
       },
     });
     this.#head = this.#member.head;
-    if (this.#member.headRecord) this.#feed.record(this.#member.headRecord);
+    const archive = options.archive ?? memoryArchive();
+    this.#archivist = new Archivist({ ...options, archive });
+    this.#feed = new Feed(archive);
+    if (this.#member.headRecord) this.#record(this.#member.headRecord);
   }
 
   /** The member at its core. */
@@ -123,7 +131,7 @@ export class Server {
   serve(): void {
     const { network, manifest } = this.options;
     const streams = instanceStreams(manifest);
-    this.#feed.serve(network, streams);
+    this.#feed.serve(network, manifest);
     network.serve(SERVER_REGISTRY, (stream) => {
       this.#waitingForManifest.add(stream);
       this.#sendManifest();
@@ -162,6 +170,7 @@ export class Server {
   start(): void {
     const { network, environment: { clock, observe }, manifest } = this.options;
     this.#member.start();
+    this.#archivist.start();
     manifest.servers.forEach((key, index) => {
       if (index >= this.#self) return;
       const id = hex(key);
@@ -200,6 +209,7 @@ export class Server {
   stop(): void {
     this.#cancelTick();
     for (const link of this.#links) link.close();
+    this.#archivist.stop();
     this.#member.destroy();
   }
 
@@ -310,6 +320,12 @@ export class Server {
       ...phases,
     });
     this.#head = this.#member.head;
+    this.#record(certified);
+  }
+
+  /** A certified record of the member: kept, and served. */
+  #record(certified: CertifiedRecord): void {
+    this.#archivist.record(certified);
     this.#feed.record(certified);
   }
 
