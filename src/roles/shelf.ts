@@ -40,7 +40,7 @@ export class Shelf {
   from(from: number, count: number, maxBytes: number, manifest: Manifest): Following {
     const { history } = this, recent = this.#recent;
     const inMemory = recent.newest > 0 &&
-      (from >= recent.oldest || history === undefined || history.newest < from);
+      (from >= recent.oldest || history === undefined || history.newest < Math.max(from, 1));
     const source = inMemory ? recent : history;
     const records = source?.read(from, count, maxBytes) ?? [];
     if (records.length === 0) return { records, whole: true };

@@ -13,6 +13,7 @@ import { Client } from "./client.ts";
 import { meetCommittee } from "./committee.ts";
 import type { Protocol } from "./errors.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
+import type { Archive } from "./records.ts";
 import { Server } from "./server.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
@@ -28,6 +29,8 @@ export interface SimulationOptions {
   /** Frame delays in ms. */
   readonly delay?: readonly [number, number];
   readonly parameters?: Partial<Agreed>;
+  /** The archive of a server, at each of its starts; the newest records in memory unless given. */
+  readonly archive?: (server: number) => Archive;
   readonly observe?: (who: string, level: Level, event: string, fields?: Fields) => void;
 }
 
@@ -105,6 +108,7 @@ export class SimulatedInstance {
       manifest: this.manifest,
       signer,
       store,
+      archive: this.options.archive?.(index),
       admits: () => undefined,
     });
     role.serve();

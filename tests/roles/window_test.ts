@@ -257,3 +257,11 @@ Deno.test("a server whose archive is behind serves the newest from memory, and s
   all.frame(u64(30));
   assert.deepEqual(holder.rounds(all.sent).slice(11), rounds(30, 37));
 });
+
+Deno.test("a server whose archive is empty says from which round on it has records", () => {
+  const holder = new Holder(309);
+  for (const { certified } of extendLog(holder.play, 9).slice(4)) holder.feed.record(certified);
+  const wire = holder.dial();
+  wire.frame(u64(0));
+  assert.deepEqual(holder.rounds(wire.sent), [-5]);
+});
