@@ -78,9 +78,16 @@ export class Archivist {
     this.#append(record, encodeCertified(certified));
   }
 
+  /** Rounds do not wait for a disk that is full: what was not written is fetched again later. */
   #append(record: Record, bytes: Uint8Array): void {
-    const { archive, manifest } = this.options;
-    archive.append(record.header.round, bytes);
+    const { archive, manifest, environment } = this.options, { round } = record.header;
+    try {
+      archive.append(round, bytes);
+    } catch (error) {
+      const { message: reason } = error as Error;
+      environment.observe("error", "archive not written", { round, reason });
+      return this.#close();
+    }
     this.#head = headOf(record, manifest);
     if (this.#head.round >= this.#newest) this.#close();
   }

@@ -154,6 +154,39 @@ Deno.test("a gap is accepted only once every other server lacks the records, and
   assert.deepEqual(lost.map(({ fields }) => fields), [{ from: 0, to: 6 }]);
 });
 
+Deno.test("a record that could not be written is logged, and fetched once there is room", async () => {
+  const disk = memoryArchive(), full = new Set<number>();
+  const archive: Archive = {
+    get newest() {
+      return disk.newest;
+    },
+    get oldest() {
+      return disk.oldest;
+    },
+    read: disk.read,
+    append(round, bytes) {
+      if (full.has(round)) throw new Error("no space left");
+      disk.append(round, bytes);
+    },
+  };
+  const { log, make, streams, has, wires } = filling(424, archive), archivist = make();
+  archivist.start();
+  for (const round of [4, 5, 6, 7]) full.add(round);
+  for (const { certified } of log.slice(0, 5)) archivist.record(certified);
+  await Promise.resolve();
+  serve(streams()[0], log.slice(3, 4));
+  assert.deepEqual(has(), rounds(1, 3));
+  await wires.pass(1_000);
+  assert.equal(streams().length, 0, "it does not fetch what it cannot write");
+  full.clear();
+  archivist.record(log[5].certified);
+  await Promise.resolve();
+  serve(streams()[0], log.slice(3, 6));
+  assert.deepEqual(has(), rounds(1, 6));
+  const said = wires.log.filter(({ event }) => event === "archive not written");
+  assert.deepEqual(said.map(({ fields }) => fields?.round), [4, 4]);
+});
+
 Deno.test("an archive of another committee is refused with what to do", () => {
   const archive = memoryArchive(), { make } = filling(422, archive);
   const [other] = extendLog(new Play(423), 1);
