@@ -104,6 +104,9 @@ export class Server {
     );
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
+    const archive = options.archive ?? memoryArchive();
+    this.#archivist = new Archivist({ ...options, archive });
+    this.#feed = new Feed(archive);
     this.#member = new Member({
       ...options,
       self: this.#self,
@@ -116,9 +119,6 @@ export class Server {
       },
     });
     this.#head = this.#member.head;
-    const archive = options.archive ?? memoryArchive();
-    this.#archivist = new Archivist({ ...options, archive });
-    this.#feed = new Feed(archive);
     if (this.#member.headRecord) this.#record(this.#member.headRecord);
   }
 

@@ -26,10 +26,11 @@ export class Shelf {
     return Math.max(this.#recent.newest, this.history?.newest ?? 0);
   }
 
-  /** Keeps a record that was verified; false for one that is not newer than all before. */
+  /** Keeps a record that was verified; false for one that is older than the newest. */
   add(certified: CertifiedRecord): boolean {
     const { header, hash } = certified.record;
-    if (header.round <= this.newest && header.round <= this.#recent.newest) return false;
+    // A server's archive has the record already, or a later one where it was filled from others.
+    if (header.round <= this.#recent.newest || header.round < this.newest) return false;
     if (this.#tip && !equal(header.previous, this.#tip)) this.#recent = memoryArchive();
     this.#recent.append(header.round, encodeCertified(certified));
     this.#tip = hash;

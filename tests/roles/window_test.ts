@@ -265,3 +265,14 @@ Deno.test("a server whose archive is empty says from which round on it has recor
   wire.frame(u64(0));
   assert.deepEqual(holder.rounds(wire.sent), [-5]);
 });
+
+Deno.test("an old record that is certified again does not hide the newest", () => {
+  const holder = new Holder(310), entries = extendLog(holder.play, 11);
+  for (const { round, bytes } of entries.slice(0, 10)) holder.history.append(round, bytes);
+  const wire = holder.dial();
+  for (const { certified } of entries.slice(4, 6)) holder.feed.record(certified);
+  wire.frame(u64(NEWEST));
+  assert.deepEqual(holder.rounds(wire.sent), [10]);
+  holder.add(entries.slice(10));
+  assert.deepEqual(holder.rounds(wire.sent), [10, 11]);
+});
