@@ -34,7 +34,7 @@ import { Client } from "./roles/client.ts";
 import { meetCommittee } from "./roles/committee.ts";
 import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
-import { Queue } from "./roles/queue.ts";
+import { Backlog } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Network, Role } from "./universe/network.ts";
@@ -143,8 +143,18 @@ export interface Reader extends AsyncIterable<Message> {
   close(): Promise<void>;
 }
 
+/** Where a reader begins. */
+export interface ReaderOptions {
+  /**
+   * First round wanted. Default 0: every record since the first. A program that goes on where it
+   * stopped asks for the round after its last record; a round is read once, wherever it begins.
+   */
+  readonly from?: number;
+}
+
 /**
- * Records that may wait for a slow iteration; past it the iteration ends with `Shutdown`.
+ * Records that may wait for a slow iteration. While half as many wait, the reader asks for no more:
+ * what a slow iteration does not take stays with whoever holds the log.
  *
  * @example
  * ```ts
@@ -252,44 +262,46 @@ export class Zipnet {
     });
   }
 
-  /** Reads from the earliest record that is still held. Rejects with `ConnectTimeout` or `Refused`. */
-  async reader(): Promise<Reader> {
+  /**
+   * Reads every record from a round on, the first one unless given. Rejects with `ConnectTimeout`,
+   * `Refused`, or `Protocol` for a round that is none.
+   *
+   * @example
+   * ```ts
+   * import { simulate, Zipnet } from "zipnet";
+   * const world = await simulate({ seed: 4, clients: 3 });
+   * await world.run(() => world.rounds >= 4, 60_000);
+   * const zipnet = Zipnet.bind("mosaik.universe", "simulated", world.binding("me"));
+   * const reader = await world.settle(zipnet.reader({ from: 3 }));
+   * const records = reader.records()[Symbol.asyncIterator]();
+   * const { value } = await world.settle(records.next());
+   * if (value.round !== 3) throw new Error("another round");
+   * await world.settle(zipnet.close());
+   * ```
+   */
+  async reader({ from = 0 }: ReaderOptions = {}): Promise<Reader> {
+    if (!Number.isSafeInteger(from) || from < 0 || from === Number.MAX_SAFE_INTEGER) {
+      throw new Protocol(`from: expected a round from 0 to 2^53 - 2, got ${from}`);
+    }
     const { network, manifest } = await this.#join("reader", this.#environment.random(32));
-    const queues = new Set<Queue<PublishedRecord>>();
-    const early: PublishedRecord[] = [];
-    let end: { readonly error?: Error } | undefined;
+    const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
     const role = new ReaderRole({
       network,
       environment: this.#environment,
       manifest,
-      from: 0,
-      record: (seen) => {
-        const record = publish(seen);
-        if (queues.size === 0) early.push(record);
-        if (early.length > MAX_WAITING_RECORDS) early.shift();
-        for (const queue of queues) queue.push(record);
-      },
-      stopped: (error) => {
-        end = { error };
-        for (const queue of queues) queue.end(error);
-      },
+      from,
+      record: (seen) => backlog.push(publish(seen)),
+      stopped: (error) => backlog.end(error),
     });
-    const records = (): AsyncGenerator<PublishedRecord> => {
-      const queue = new Queue<PublishedRecord>(MAX_WAITING_RECORDS);
-      for (const record of early.splice(0)) queue.push(record);
-      if (end) queue.end(end.error);
-      queues.add(queue);
-      return queue.drain(() => queues.delete(queue));
-    };
+    const records = () => backlog.iterate();
     return this.#keep({
       records,
       async *[Symbol.asyncIterator]() {
         for await (const { messages } of records()) yield* messages;
       },
       close: async () => {
-        end ??= {};
         role.stop();
-        for (const queue of queues) queue.end();
+        backlog.end();
         await network.stop();
       },
     });

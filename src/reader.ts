@@ -1,23 +1,16 @@
 /** The reader's process. */
-import { base64, recordLines } from "./roles/print.ts";
+import { StoreError } from "./ops/store.ts";
 import { runRole } from "./roles/process.ts";
-import { ReaderRole } from "./roles/reader.ts";
+import { followLog, manifestOnDisk, readFiles, verifyLog } from "./roles/reading.ts";
 
 await runRole(
   "reader",
   Deno.args,
-  async ({ options, environment, network, up, meet, onStop, fail, print }) => {
-    await up();
-    const { manifest, signed } = await meet();
-    if (options.json) print(`${JSON.stringify({ manifest: base64(signed) })}\n`);
-    const reader = new ReaderRole({
-      network,
-      environment,
-      manifest,
-      from: 0,
-      record: (seen) => print(recordLines(seen, options.json)),
-      stopped: fail,
-    });
-    onStop(() => reader.stop());
-  },
+  (p) => p.options.verify ? verifyLog(p) : followLog(p),
+  (p) =>
+    p.options.archive === undefined ? {} : { committee: manifestOnDisk(p).manifest.fingerprint },
+  (p) =>
+    readFiles(p, (folder) => {
+      throw new StoreError("io", `${folder} cannot be read: no server writes archive files yet`);
+    }),
 );

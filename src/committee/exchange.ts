@@ -81,6 +81,11 @@ export class Exchange {
     this.#blobs.put(id, bytes);
   }
 
+  /** Forgets blobs that nobody needs any more. */
+  drop(ids: readonly Uint8Array[]): void {
+    for (const id of ids) this.#blobs.drop(id);
+  }
+
   /**
    * What a blob holds, read and checked by `read`; undefined, and asked for, where it is not here
    * or is not what its id says (`read` throws or answers undefined).

@@ -66,6 +66,7 @@ export class LiveRound {
   #aggregate: Aggregate | undefined;
   #share: Share | undefined;
   #pushed = false;
+  #live: Live | undefined;
 
   constructor(readonly bench: Bench, readonly hash: HeaderHash) {
     this.times = { seen: bench.environment.clock.now() };
@@ -79,6 +80,13 @@ export class LiveRound {
   /** The roster that the header names. */
   get roster(): Roster | undefined {
     return this.#roster;
+  }
+
+  /** Ids of all that went between the servers for this round beside the order. */
+  get blobs(): Uint8Array[] {
+    const { digest, prepares = [] } = this.#live ?? {};
+    const shares = prepares.flatMap((signed, i) => signed ? [commitmentOf(this.#live!, i)] : []);
+    return [this.hash, ...digest ? [digest] : [], ...shares];
   }
 
   /** Whether another state's live round is this one, with the same set and roster. */
@@ -102,6 +110,7 @@ export class LiveRound {
     opened: (header: OpenedHeader, roster: Roster) => void,
   ): void {
     const { self } = this.bench;
+    this.#live = live;
     const header = this.#header ??= this.#findHeader(state);
     if (!header) return this.#oweLost(state);
     if (!live.opens[self]) this.#oweOpen(live, state, header);

@@ -372,7 +372,7 @@ export class Member {
 
   #finalized(finals: Finals): void {
     this.#driver.ended(true);
-    const { proposals, heads, keys } = this.#bench;
+    const { proposals, heads, keys, exchange } = this.#bench;
     proposals.clear();
     const work = this.#live;
     this.#live = undefined;
@@ -384,6 +384,8 @@ export class Member {
       keys.keep(this.#state.registry.roster);
     }
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
+    // Who is behind gets the certified record, on request or as it connects.
+    if (mine) exchange.drop(mine.blobs);
     this.options.events.finalized(certified, mine && this.#phases(mine));
   }
 

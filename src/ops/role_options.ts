@@ -85,9 +85,17 @@ export interface ReaderOptions extends CommonOptions {
   readonly role: "reader";
   /** The pinned committee. */
   readonly committee?: Fingerprint;
-  /** Folder of its log. */
-  readonly data: string;
+  /** Folder of its place; undefined with `--ephemeral`. */
+  readonly data?: string;
   readonly json: boolean;
+  /** First round to read; undefined: after the record that was printed last, else 0. */
+  readonly from?: number;
+  /** It only verifies, up to the newest record. */
+  readonly verify: boolean;
+  /** Folder of the archive to read instead of the network. */
+  readonly archive?: string;
+  /** With `archive`: file of the signed manifest. */
+  readonly manifest?: string;
 }
 
 /** Options by role. */
@@ -149,13 +157,7 @@ export function assemble<R extends Role>(
       stdin: values.stdin!,
       json: values.json!,
     }),
-    reader: () => ({
-      ...common,
-      role: "reader",
-      committee,
-      data: values.data!,
-      json: values.json!,
-    }),
+    reader: () => ({ ...common, ...reader(values, given, parser) }),
   };
   return make[role]();
 }
@@ -166,16 +168,13 @@ function server(
   parser: Parser,
 ): Omit<ServerOptions, keyof CommonOptions> {
   requireSecret(values, parser);
-  if (values.ephemeral && given.has("data")) {
-    parser.refuse("--ephemeral keeps no state, yet a data folder was given: leave one of them out");
-  }
   return {
     role: "server",
     committeeSize: committeeSize(values, parser),
     committeeSecrets: committeeSecrets(values, parser),
     preset: values.preset!,
     parameters: overrides(values, parser),
-    data: values.ephemeral ? undefined : values.data,
+    data: dataFolder(values, given, parser),
     etcd: etcd(values, parser),
     admission: admission(values, parser),
   };
@@ -189,6 +188,42 @@ function etcd({ engine, etcd }: Values, { refuse, both }: Parser): string | unde
     refuse(`${both("etcd")} needs ${both("engine")} to be etcd: set it, or leave both out`);
   }
   return etcd;
+}
+
+function reader(
+  values: Values,
+  given: ReadonlySet<OptionName>,
+  parser: Parser,
+): Omit<ReaderOptions, keyof CommonOptions> {
+  const { committee, json, from, verify, archive, manifest } = values;
+  if (manifest !== undefined && archive === undefined) {
+    parser.refuse(
+      `${parser.both("manifest")} needs ${
+        parser.both("archive")
+      }: leave it out, and the committee ` +
+        "is asked over the network",
+    );
+  }
+  return {
+    role: "reader",
+    committee,
+    data: dataFolder(values, given, parser),
+    json: json!,
+    from,
+    verify: verify!,
+    archive,
+    manifest: archive === undefined ? undefined : manifest ?? `${archive}/../manifest`,
+  };
+}
+
+function dataFolder(
+  { ephemeral, data }: Values,
+  given: ReadonlySet<OptionName>,
+  { refuse }: Parser,
+): string | undefined {
+  if (!ephemeral) return data;
+  if (!given.has("data")) return undefined;
+  return refuse("--ephemeral keeps no state, yet a data folder was given: leave one of them out");
 }
 
 function requireSecret({ secret, preset }: Values, { refuse, both }: Parser): void {

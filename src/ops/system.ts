@@ -63,6 +63,11 @@ export function readTextFile(path: string): string {
   return Deno.readTextFileSync(path);
 }
 
+/** The whole of a file; the errors are Deno's. */
+export function readFile(path: string): Uint8Array {
+  return Deno.readFileSync(path);
+}
+
 /** Writes a line to standard error, whole. A closed one is ignored: a log must not end a role. */
 export function writeError(line: string): void {
   try {

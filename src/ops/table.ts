@@ -169,14 +169,48 @@ export const OPTIONS = {
     roles: ["server", "reader"],
     kind: text("FOLDER", "a folder"),
     default: "./data",
-    meaning: "durable state; another folder needs its own --allow-read and --allow-write",
+    meaning: {
+      server: "durable state; another folder needs its own --allow-read and --allow-write",
+      reader: "keeps its place in the subfolder reader, so that a new start goes on where it " +
+        "stopped; another folder needs its own --allow-read and --allow-write",
+    },
   }),
   ephemeral: row({
-    roles: SERVER,
+    roles: ["server", "reader"],
     kind: flag,
     default: "false",
-    meaning: "keeps no state: nothing can be opened twice, but without a durable head all other " +
-      "servers together could make it fork the log",
+    meaning: {
+      server: "keeps no state: nothing can be opened twice, but without a durable head all other " +
+        "servers together could make it fork the log",
+      reader: "keeps no place: the next start reads from --from again",
+    },
+  }),
+  from: row({
+    roles: ["reader"],
+    kind: integer(0, 999_999_999_999_999),
+    absent: "after the record printed last, else 0",
+    meaning: "first round to read; 0 for every record since the first",
+  }),
+  verify: row({
+    roles: ["reader"],
+    kind: flag,
+    default: "false",
+    meaning: "verifies every signature and link from --from (0) to the newest record, prints one " +
+      "line, and exits: 0, or 1 with the record that does not verify",
+  }),
+  archive: row({
+    roles: ["reader"],
+    kind: text("FOLDER", "a folder"),
+    absent: "none",
+    meaning:
+      "reads the records of a server's archive from this folder instead of the network, up " +
+      "to the newest, and exits; the folder needs its own --allow-read",
+  }),
+  manifest: row({
+    roles: ["reader"],
+    kind: text("FILE", "a file"),
+    absent: "manifest beside --archive",
+    meaning: "with --archive: the signed manifest of the committee",
   }),
   engine: row({
     roles: SERVER,

@@ -56,7 +56,7 @@ export class Aggregator {
     });
     this.#manifest = manifest;
     const streams = instanceStreams(manifest);
-    this.#feed.serve(network, streams);
+    this.#feed.serve(network, manifest);
     network.serve(streams.submit, (stream) => ({
       frame: (bytes) => this.#envelope(stream, bytes),
       closed: () => {},

@@ -3,42 +3,43 @@
  * certified records. They prove themselves, so any server or aggregator may be the source.
  *
  * Frames. live-round, out: u32 length ‖ opened header ‖ roster proof of the subscriber, where it
- * stands in the roster. broadcasts, in: u64 first round wanted, all ones in the low 53 bits for the
- * newest alone; out: certified records.
+ * stands in the roster. broadcasts: see `window.ts`.
  */
-import { Reader, Writer } from "../protocol/bytes.ts";
+import { Writer } from "../protocol/bytes.ts";
+import type { Manifest } from "../protocol/manifest.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
-import { type CertifiedRecord, encodeCertified } from "../protocol/record.ts";
+import type { CertifiedRecord } from "../protocol/record.ts";
 import { encodeProof, type Roster } from "../protocol/roster.ts";
 import type { Network, Stream } from "../universe/network.ts";
-import type { InstanceStreams } from "./streams.ts";
+import type { Records } from "./records.ts";
+import { Shelf } from "./shelf.ts";
+import { instanceStreams } from "./streams.ts";
+import { Window } from "./window.ts";
 
-/** Asks for the newest record and what follows. */
-export const NEWEST = Number.MAX_SAFE_INTEGER;
+export { NEWEST } from "./window.ts";
 
-/** Records that are kept for late subscribers. */
-export const MAX_KEPT_RECORDS = 512;
-/** And their bytes. */
-const MAX_KEPT_BYTES = 64 * 2 ** 20;
-
-/** Serves the feeds to any number of subscribers, each bounded by its stream. */
+/** Serves the feeds to any number of subscribers, each at its own pace. */
 export class Feed {
-  readonly #records: { readonly round: number; readonly bytes: Uint8Array }[] = [];
+  readonly #shelf: Shelf;
   readonly #live = new Set<Stream>();
-  /** Subscribers, and the first round that each wants: it may be ahead of this holder. */
-  readonly #broadcasts = new Map<Stream, number>();
-  #kept = 0;
+  readonly #windows = new Set<Window>();
   #opened:
     | { readonly opened: OpenedHeader; readonly roster: Roster; readonly bytes: Uint8Array }
     | undefined;
 
+  /** `history` is where records older than those in memory are; none are where it is absent. */
+  constructor(history?: Records) {
+    this.#shelf = new Shelf(history);
+  }
+
   /** Round of the newest record held, 0 for none. */
   get newest(): number {
-    return this.#records.at(-1)?.round ?? 0;
+    return this.#shelf.newest;
   }
 
   /** Answers subscribers of both feeds. */
-  serve(network: Network, streams: InstanceStreams): void {
+  serve(network: Network, manifest: Manifest): void {
+    const streams = instanceStreams(manifest);
     network.serve(streams.liveRound, (stream) => {
       this.#live.add(stream);
       this.#sendLive(stream);
@@ -47,19 +48,14 @@ export class Feed {
         closed: () => this.#live.delete(stream),
       };
     });
-    network.serve(streams.broadcasts, (stream) => ({
-      frame: (bytes) => {
-        const reader = new Reader(bytes, "subscription");
-        const from = reader.u64();
-        reader.end();
-        const wanted = from === NEWEST
-          ? this.#records.slice(-1)
-          : this.#records.filter((r) => r.round >= from);
-        for (const record of wanted) stream.send(record.bytes);
-        this.#broadcasts.set(stream, from === NEWEST ? 0 : from);
-      },
-      closed: () => this.#broadcasts.delete(stream),
-    }));
+    network.serve(streams.broadcasts, (stream) => {
+      const window = new Window(this.#shelf, manifest, stream);
+      this.#windows.add(window);
+      return {
+        frame: (bytes) => window.frame(bytes),
+        closed: () => this.#windows.delete(window),
+      };
+    });
   }
 
   /** A header was opened by all servers. */
@@ -70,18 +66,8 @@ export class Feed {
 
   /** A record was certified. One that is not newer than all before is ignored. */
   record(certified: CertifiedRecord): void {
-    const round = certified.record.header.round;
-    if (round <= this.newest) return;
-    const bytes = encodeCertified(certified);
-    this.#records.push({ round, bytes });
-    this.#kept += bytes.length;
-    while (
-      this.#records.length > MAX_KEPT_RECORDS ||
-      (this.#kept > MAX_KEPT_BYTES && this.#records.length > 1)
-    ) {
-      this.#kept -= this.#records.shift()!.bytes.length;
-    }
-    for (const [stream, from] of this.#broadcasts) if (round >= from) stream.send(bytes);
+    if (!this.#shelf.add(certified)) return;
+    for (const window of this.#windows) window.pump();
   }
 
   #sendLive(stream: Stream): void {

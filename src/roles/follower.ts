@@ -1,6 +1,7 @@
 /**
  * Follows both feeds from whoever holds them, verifies what comes, and moves to another holder when
- * one falls silent or sends something false.
+ * one falls silent or sends something false. It acknowledges each record once its listener is done
+ * with it, so a slow listener is sent no more than it takes.
  */
 import { Reader, u64 } from "../protocol/bytes.ts";
 import { Chain, type Verified } from "../protocol/chain.ts";
@@ -9,17 +10,21 @@ import type { Manifest } from "../protocol/manifest.ts";
 import { checkOpens, decodeOpened, openedBytes, type OpenedHeader } from "../protocol/opened.ts";
 import { decodeProof, type RosterProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Peer } from "../universe/network.ts";
-import { NEWEST } from "./feed.ts";
+import type { Network, Peer, Stream } from "../universe/network.ts";
 import { Link } from "./link.ts";
+import { Search } from "./search.ts";
 import { instanceStreams } from "./streams.ts";
+import { MISSING_BYTES, NEWEST } from "./window.ts";
 
 /** What a follower hears; everything in it was verified. */
 export interface FollowerEvents {
   /** All servers OPENed a header. That it extends the head is for the listener to check. */
   opened?(opened: OpenedHeader, proof: RosterProof | undefined): void;
-  /** A certified record that extends the chain. */
-  record(verified: Verified): void;
+  /**
+   * A certified record that extends the chain. A promise holds further ones back, but for those
+   * that are on their way (`WINDOW_RECORDS`); it must not reject.
+   */
+  record(verified: Verified): void | Promise<void>;
   /** Records were missed: the chain goes on from a later one. */
   gap?(from: number, to: number): void;
   /** A holder sent a record that does not verify. Return true to go on with another holder. */
@@ -33,6 +38,15 @@ export interface FollowerOptions {
   readonly manifest: Manifest;
   /** First round wanted; `NEWEST` for the newest record and what follows. */
   readonly from: number;
+  /** A certified record, verified before: what is wanted follows it, whatever `from` says. */
+  readonly after?: Uint8Array;
+  /** Rounds before `from` from which records are taken too, to link the first one to. */
+  readonly lead?: number;
+  /**
+   * Every record is wanted: a holder that lacks one is left for another while one may have it. Ms
+   * of the search after which a gap is accepted; with Infinity, once every server lacks it.
+   */
+  readonly complete?: number;
   /** Holders that would do, best first. */
   readonly candidates: () => readonly Peer[];
   /** Whether opened headers are wanted too. */
@@ -43,28 +57,42 @@ export interface FollowerOptions {
 /** Follows the feeds until it is closed. */
 export class Follower {
   #chain: Chain;
-  #started: boolean;
+  #started = false;
+  readonly #search: Search;
   readonly #broadcasts: Link;
   readonly #live: Link | undefined;
   #ended = false;
 
+  /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(readonly options: FollowerOptions) {
-    const { network, environment, manifest, candidates } = options;
+    const { network, environment, manifest, after } = options;
     const streams = instanceStreams(manifest);
     this.#chain = new Chain(manifest, { anywhere: true });
-    this.#started = false;
-    const common = { network, clock: environment.clock, candidates };
+    if (after) {
+      this.#chain.extend(after);
+      this.#started = true;
+    }
+    this.#search = new Search(options);
+    const common = { network, clock: environment.clock };
     this.#broadcasts = new Link({
       ...common,
+      candidates: () => this.#search.candidates(this.#wanted),
       kind: streams.broadcasts,
       events: (stream) => {
-        stream.send(u64(this.#started ? this.#chain.head.round + 1 : options.from));
-        return { frame: (bytes) => this.#record(bytes, stream.peer), closed: () => {} };
+        stream.send(u64(this.#wanted));
+        return {
+          frame: (bytes) =>
+            bytes.length === MISSING_BYTES
+              ? this.#missing(bytes, stream)
+              : this.#record(bytes, stream),
+          closed: () => {},
+        };
       },
     });
     if (options.live) {
       this.#live = new Link({
         ...common,
+        candidates: options.candidates,
         kind: streams.liveRound,
         events: () => ({ frame: (bytes) => this.#opened(bytes), closed: () => {} }),
       });
@@ -90,8 +118,16 @@ export class Follower {
   /** Stops following. */
   close(): void {
     this.#ended = true;
+    this.#search.close();
     this.#broadcasts.close();
     this.#live?.close();
+  }
+
+  /** The round that a holder is asked for. */
+  get #wanted(): number {
+    const { from, lead = 0 } = this.options;
+    if (this.#started) return this.#chain.head.round + 1;
+    return from === NEWEST ? from : Math.max(0, from - lead);
   }
 
   #opened(bytes: Uint8Array): void {
@@ -108,25 +144,58 @@ export class Follower {
     events.opened?.(opened, proof);
   }
 
-  #record(bytes: Uint8Array, peer: Peer): void {
+  /** A holder says that it has nothing before a later round. */
+  #missing(bytes: Uint8Array, stream: Stream): void {
     if (this.#ended) return;
-    const { events } = this.options;
-    const before = this.#chain.head.round;
+    const offered = new Reader(bytes, "missing records").u64();
+    if (offered <= this.#wanted || offered === NEWEST) {
+      throw new ProtocolError("range", `round ${offered} offered for ${this.#wanted}`);
+    }
+    if (this.#skips(offered) && this.#elsewhere(this.#wanted, offered, stream.peer)) return;
+    stream.send(u64(offered));
+  }
+
+  /** Whether records that are wanted may be missing before one of this round that does not link. */
+  #skips(round: number): boolean {
+    const { from } = this.options;
+    return this.#started || from === 0 || (from !== NEWEST && round > from);
+  }
+
+  /** Leaves a holder that lacks what is wanted, while another may have it. */
+  #elsewhere(wanted: number, offered: number, peer: Peer): boolean {
+    if (!this.#search.lacks(peer, wanted, offered)) return false;
+    this.#broadcasts.drop(`it has no record from round ${wanted} to ${offered - 1}`);
+    return true;
+  }
+
+  #record(bytes: Uint8Array, stream: Stream): void {
+    if (this.#ended) return;
+    const { events, manifest } = this.options, { peer } = stream;
+    const before = this.#chain;
+    const { round: last } = before.head, wanted = this.#wanted;
     let verified: Verified;
     try {
-      verified = this.#chain.extend(bytes);
+      verified = before.extend(bytes);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const later = this.#later(bytes);
       if (!later) return this.#bad(error, peer);
       verified = later;
-      events.gap?.(before, verified.record.header.round);
     }
-    if (!this.#started && this.options.from !== NEWEST && !verified.linked) {
-      events.gap?.(before, verified.record.header.round);
+    const { round } = verified.record.header;
+    if (!verified.linked && this.#skips(round)) {
+      if (this.#elsewhere(wanted, round, peer)) {
+        this.#chain = this.#started ? before : new Chain(manifest, { anywhere: true });
+        return;
+      }
+      events.gap?.(last, round);
     }
     this.#started = true;
-    events.record(verified);
+    this.#search.found();
+    const busy = events.record(verified);
+    const acknowledge = () => void stream.send(u64(round + 1));
+    if (busy) void busy.then(acknowledge);
+    else acknowledge();
   }
 
   /** A certified record of a later round that does not link: what lies between was missed. */
@@ -149,7 +218,9 @@ export class Follower {
       peer: peer.id,
       reason: error.message,
     });
-    if (this.options.events.bad(error, peer)) this.move("a record that does not verify");
-    else this.close();
+    if (this.options.events.bad(error, peer)) {
+      this.#search.refuse(peer);
+      this.move("a record that does not verify");
+    } else this.close();
   }
 }

@@ -44,22 +44,30 @@ export interface RoleProcess<R extends Role> {
   onStop(task: () => void | Promise<void>): void;
   /** Ends the process because of an error. */
   fail(error: unknown): void;
-  /** Writes a line to standard output. */
-  print(line: string): void;
+  /** Writes a line to standard output; false, and a clean stop, if nobody reads any more. */
+  print(line: string): boolean;
 }
+
+/** What a role is given that needs no network. */
+export type LocalProcess<R extends Role> = Pick<
+  RoleProcess<R>,
+  "options" | "signer" | "instance" | "print"
+>;
 
 /** A stop takes at most this long; then the process ends as it is. */
 const STOP_MS = 4_000;
 
 /**
  * Runs a role until it is told to stop or fails. With `--check` it runs `check` instead, prints
- * what would run with what `check` adds, and ends.
+ * what would run with what `check` adds, and ends. `local` may do all there is to do without a
+ * network, and answers whether it did.
  */
 export async function runRole<R extends Role>(
   role: R,
   args: readonly string[],
   body: (p: RoleProcess<R>) => Promise<void>,
   check: (p: Pick<RoleProcess<R>, "options" | "signer" | "instance">) => object = () => ({}),
+  local: (p: LocalProcess<R>) => boolean = () => false,
 ): Promise<void> {
   const tasks: (() => void | Promise<void>)[] = [];
   let ending = false;
@@ -113,6 +121,16 @@ export async function runRole<R extends Role>(
       }
       exit(EXIT.clean);
     }
+    const print = (line: string) => {
+      try {
+        writeOutput(line);
+        return true;
+      } catch {
+        void end(); // nobody reads any more: that is a clean stop
+        return false;
+      }
+    };
+    if (local({ options, signer: self, instance, print })) return await end();
     const { libp2pNetwork } = await import("../universe/libp2p.ts");
     const network = libp2pNetwork({
       environment,
@@ -158,13 +176,7 @@ export async function runRole<R extends Role>(
       stop: () => void end(),
       onStop: (task) => void tasks.push(task),
       fail: (error) => void end(error),
-      print: (line) => {
-        try {
-          writeOutput(line);
-        } catch {
-          void end(); // nobody reads any more: that is a clean stop
-        }
-      },
+      print,
     });
   } catch (error) {
     await end(error);

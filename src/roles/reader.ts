@@ -10,6 +10,13 @@ import type { Network } from "../universe/network.ts";
 import { holders } from "./committee.ts";
 import { Protocol } from "./errors.ts";
 import { Follower } from "./follower.ts";
+import { SEARCH_MS } from "./search.ts";
+
+/**
+ * Rounds before the first one wanted from which records are asked for: its messages are read at the
+ * places that the record before it grants, and there may be void rounds between the two.
+ */
+export const LEAD_ROUNDS = 16;
 
 /** A verified record, and how the round went as this reader saw it. */
 export interface Seen extends Verified {
@@ -24,9 +31,17 @@ export interface ReaderOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly manifest: Manifest;
-  /** First round wanted; what holders still keep from there on comes. */
+  /**
+   * First round wanted, 0 for all. Where no record is held within `LEAD_ROUNDS` before it, the
+   * first record comes without its messages and `linked` is false.
+   */
   readonly from: number;
-  readonly record: (seen: Seen) => void;
+  /** The certified record to go on after, whatever `from` says. */
+  readonly after?: Uint8Array;
+  /** A verified record; a promise holds further ones back. */
+  readonly record: (seen: Seen) => void | Promise<void>;
+  /** Records are missing that no holder has. */
+  readonly gap?: (from: number, to: number) => void;
   /** It stopped: which record is false, and why. */
   readonly stopped: (error: Protocol) => void;
 }
@@ -37,14 +52,18 @@ export class ReaderRole {
   #opened: { readonly round: number; readonly at: number } | undefined;
   #last: number | undefined;
 
+  /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(options: ReaderOptions) {
-    const { network, environment, manifest } = options;
+    const { network, environment, manifest, from, after } = options;
     this.#follower = new Follower({
       network,
       environment,
       manifest,
-      from: options.from,
-      candidates: () => holders(network, "server", "aggregator"),
+      from,
+      after,
+      lead: LEAD_ROUNDS,
+      complete: SEARCH_MS,
+      candidates: () => holders(network, "aggregator", "server"),
       live: true,
       events: {
         opened: ({ header }) => {
@@ -59,9 +78,12 @@ export class ReaderRole {
             : { open: Math.max(0, at - time), close: now - at };
           const skipped = verified.linked ? round - 1 - (this.#last ?? 0) : 0;
           this.#last = round;
-          options.record({ ...verified, skipped, phases });
+          if (after || round >= from) return options.record({ ...verified, skipped, phases });
         },
-        gap: (from, to) => environment.observe("warn", "records missed", { from, to }),
+        gap: (from, to) => {
+          environment.observe("warn", "records missed", { from, to });
+          options.gap?.(from, to);
+        },
         bad: (error: ProtocolError) => {
           options.stopped(
             new Protocol(
@@ -72,6 +94,7 @@ export class ReaderRole {
         },
       },
     });
+    if (after) this.#last = this.#follower.chain.head.round;
   }
 
   /** Stops reading; the network is the caller's to stop. */

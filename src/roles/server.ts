@@ -18,8 +18,10 @@ import type { Store } from "../committee/release.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
+import { Archivist } from "./archivist.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
+import { type Archive, memoryArchive } from "./records.ts";
 import { CLIENT_REGISTRY, COMMITTEE, instanceStreams } from "./streams.ts";
 
 /** How often the member looks at the time. */
@@ -43,6 +45,8 @@ export interface ServerOptions {
   readonly gate: Gate;
   readonly signer: Signer;
   readonly store: Store;
+  /** All certified records, as far as it has them; in memory, the newest, unless given. */
+  readonly archive?: Archive;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
   /** Keeps the proof that a server convicted itself, and says where. */
@@ -55,7 +59,8 @@ export interface ServerOptions {
 /** A running server. */
 export class Server {
   readonly #member: Member;
-  readonly #feed = new Feed();
+  readonly #archivist: Archivist;
+  readonly #feed: Feed;
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
@@ -78,6 +83,9 @@ export class Server {
     }
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
+    const archive = options.archive ?? memoryArchive();
+    this.#archivist = new Archivist({ ...options, archive });
+    this.#feed = new Feed(archive);
     this.#member = new Member({
       ...options,
       self: this.#self,
@@ -89,7 +97,7 @@ export class Server {
       },
     });
     this.#head = this.#member.head;
-    if (this.#member.headRecord) this.#feed.record(this.#member.headRecord);
+    if (this.#member.headRecord) this.#record(this.#member.headRecord);
   }
 
   /** The member at its core. */
@@ -101,7 +109,7 @@ export class Server {
   serve(): void {
     const { network, manifest, gate } = this.options;
     const streams = instanceStreams(manifest);
-    this.#feed.serve(network, streams);
+    this.#feed.serve(network, manifest);
     gate.serve(COMMITTEE, ({ key }) => {
       const index = serverIndex(manifest, key);
       if (index > this.#self) return undefined;
@@ -128,6 +136,7 @@ export class Server {
   start(): void {
     const { network, environment: { clock, observe }, manifest, gate } = this.options;
     this.#member.start();
+    this.#archivist.start();
     manifest.servers.forEach((key, index) => {
       if (index >= this.#self) return;
       const id = hex(key);
@@ -167,6 +176,7 @@ export class Server {
   stop(): void {
     this.#cancelTick();
     for (const link of this.#links) link.close();
+    this.#archivist.stop();
     this.#member.destroy();
   }
 
@@ -247,6 +257,12 @@ export class Server {
       ...phases,
     });
     this.#head = this.#member.head;
+    this.#record(certified);
+  }
+
+  /** A certified record of the member: kept, and served. */
+  #record(certified: CertifiedRecord): void {
+    this.#archivist.record(certified);
     this.#feed.record(certified);
   }
 

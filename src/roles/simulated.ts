@@ -17,6 +17,7 @@ import { meetCommittee } from "./committee.ts";
 import type { Protocol } from "./errors.ts";
 import { Gathering } from "./gathering.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
+import type { Archive } from "./records.ts";
 import { Server } from "./server.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
@@ -32,6 +33,8 @@ export interface SimulationOptions {
   /** Frame delays in ms. */
   readonly delay?: readonly [number, number];
   readonly parameters?: Partial<Agreed>;
+  /** The archive of a server, at each of its starts; the newest records in memory unless given. */
+  readonly archive?: (server: number) => Archive;
   readonly observe?: (who: string, level: Level, event: string, fields?: Fields) => void;
 }
 
@@ -158,7 +161,8 @@ export class SimulatedInstance {
           throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
         }
         const common = { network, environment, gate, manifest, signer, store, engine };
-        const role = new Server({ ...common, admits: () => undefined });
+        const archive = this.options.archive?.(index);
+        const role = new Server({ ...common, archive, admits: () => undefined });
         role.serve();
         role.start();
         running.joins(role);

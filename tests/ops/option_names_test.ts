@@ -63,6 +63,15 @@ testRefusals([
     DEV,
     "--json is an option of client and reader, not of server",
   ],
+  [
+    "a reader's option at a server",
+    "server",
+    ["--verify"],
+    DEV,
+    "--verify is an option of reader, not of server: leave it out here",
+  ],
+  ["misspelt archive", "reader", ["--archiv=x"], {}, "did you mean --archive?"],
+  ["misspelt verify", "reader", ["--verfy"], {}, "did you mean --verify?"],
   ["stray argument", "client", ["start"], {}, 'unexpected argument "start"'],
   ["arguments after --", "client", ["--", "5"], {}, 'unexpected argument "5"'],
   [

@@ -100,6 +100,20 @@ testRefusals([
     "--ephemeral keeps no state, yet a data folder was given",
   ],
   [
+    "ephemeral reader with a folder",
+    "reader",
+    ["--ephemeral", "--data=x"],
+    {},
+    "--ephemeral keeps no state, yet a data folder was given",
+  ],
+  [
+    "manifest without archive",
+    "reader",
+    ["--manifest=m"],
+    {},
+    "--manifest (ZIPNET_MANIFEST) needs --archive (ZIPNET_ARCHIVE): leave it out",
+  ],
+  [
     "fold after the round",
     "server",
     ["--fold-deadline=3s"],

@@ -83,6 +83,16 @@ testRefusals([
   ["fraction", "client", ["--cadence=1.5"], {}, 'got "1.5"'],
   ["hexadecimal", "client", ["--cadence=0x10"], {}, 'got "0x10"'],
   ["over the protocol's bound", "server", ["--max-talkers=4097"], DEV, "from 1 to 4096"],
+  [
+    "round with separators",
+    "reader",
+    ["--from=1,000"],
+    {},
+    'expected a whole number from 0 to 999999999999999, got "1,000"; did you mean "1000"?',
+  ],
+  ["round in words", "reader", ["--from=newest"], {}, 'got "newest"'],
+  ["round below genesis", "reader", ["--from=-1"], {}, 'got "-1"'],
+  ["verify with another word", "reader", ["--verify=yes"], {}, 'did you mean "true"?'],
   ["alone", "client", ["--min-participants=1"], {}, "from 2 to 65536"],
   [
     "word",

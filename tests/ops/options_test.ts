@@ -87,7 +87,26 @@ Deno.test("options: defaults of the other roles", () => {
     committee: undefined,
     data: "./data",
     json: false,
+    from: undefined,
+    verify: false,
+    archive: undefined,
+    manifest: undefined,
   });
+});
+
+Deno.test("options: what a reader reads, by flag and by variable alike", () => {
+  const rows = { from: "12", verify: "true", archive: "log", manifest: "m", data: "here" };
+  const read = { from: 12, verify: true, archive: "log", manifest: "m", data: "here" };
+  const flags = Object.entries(rows).map(([name, value]) => `--${name}=${value}`);
+  const variables = Object.fromEntries(
+    Object.entries(rows).map(([name, value]) => [`ZIPNET_${name.toUpperCase()}`, value]),
+  );
+  for (const given of [options("reader", flags), options("reader", [], variables)]) {
+    deepEqual(given, { ...COMMON, role: "reader", committee: undefined, json: false, ...read });
+  }
+  equal(options("reader", ["--archive=data/archive"]).manifest, "data/archive/../manifest");
+  equal(options("reader", ["--from=0"]).from, 0);
+  equal(options("reader", ["--ephemeral"]).data, undefined);
 });
 
 Deno.test("options: every row of a server, by flag and by variable alike", () => {

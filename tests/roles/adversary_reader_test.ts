@@ -1,6 +1,6 @@
 /** Holders that send a reader what is not the log: it stops and names the record. */
 import assert from "node:assert/strict";
-import { concat } from "../../src/protocol/bytes.ts";
+import { concat, u64 } from "../../src/protocol/bytes.ts";
 import { createManifest } from "../../src/protocol/manifest.ts";
 import { encodeCertified } from "../../src/protocol/record.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
@@ -92,10 +92,31 @@ Deno.test("a good record after another is read", async () => {
   assert.deepEqual(r.stopped, []);
 });
 
-Deno.test("a holder that leaves records out is noticed: the reader says which it missed", async () => {
-  const r = await reading(92), third = r.play.round();
-  r.wires.to(r.broadcasts)[0].frame(third.bytes);
+Deno.test("holders that all leave records out are noticed: the reader says which it missed", async () => {
+  const r = await reading(92), third = r.play.round(), asked = new Set<string>();
+  for (let i = 0; i < 3; i++) {
+    const [wire] = r.wires.to(r.broadcasts);
+    asked.add(wire.peer.id);
+    wire.frame(third.bytes);
+    assert.equal(r.log.length, i < 2 ? 1 : 2, "it is taken once nobody else is left");
+    await r.wires.pass(1_000);
+  }
+  assert.equal(asked.size, 3);
   const missed = r.wires.log.find(({ event }) => event === "records missed");
   assert.deepEqual(missed?.fields, { from: 1, to: 3 });
   assert.deepEqual([r.log.at(-1)!.linked, r.log.at(-1)!.messages], [false, []]);
+});
+
+Deno.test("a holder that leaves records out is left for one that has them", async () => {
+  const r = await reading(93), third = r.play.round(), [liar] = r.wires.to(r.broadcasts);
+  liar.frame(third.bytes);
+  assert.ok(liar.closed !== undefined);
+  await r.wires.pass(1_000);
+  const [other] = r.wires.to(r.broadcasts);
+  assert.notEqual(other.peer.id, liar.peer.id);
+  assert.deepEqual(other.sent, [u64(2)]);
+  for (const { bytes } of [r.second, third]) other.frame(bytes);
+  assert.deepEqual(r.log.map(({ record }) => record.header.round), [1, 2, 3]);
+  assert.deepEqual(other.sent.slice(1), [u64(3), u64(4)]);
+  assert.ok(!r.wires.log.some(({ event }) => event === "records missed"));
 });

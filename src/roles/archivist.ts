@@ -1,0 +1,130 @@
+/**
+ * Keeps a server's archive whole: each certified record is added that follows the one before. What
+ * the archive lacks (a disk that was wiped, a crash before a record was written, a member that is
+ * new) comes from the other servers, verified, until it links up with what is certified here.
+ */
+import { equal } from "../protocol/bytes.ts";
+import { Chain, checkLink, genesis, type Head, headOf } from "../protocol/chain.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import type { Manifest } from "../protocol/manifest.ts";
+import {
+  type CertifiedRecord,
+  checkCertificate,
+  encodeCertified,
+  type Record,
+} from "../protocol/record.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network } from "../universe/network.ts";
+import { Follower } from "./follower.ts";
+import type { Archive } from "./records.ts";
+
+/** What it works with. */
+export interface ArchivistOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly manifest: Manifest;
+  readonly archive: Archive;
+}
+
+/** See the module comment. */
+export class Archivist {
+  /** What the next record of the archive must extend. */
+  #head: Head;
+  /** Newest round that is known to be certified. */
+  #newest = 0;
+  #follower: Follower | undefined;
+  #running = false;
+
+  /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
+  constructor(readonly options: ArchivistOptions) {
+    const { archive, manifest } = options;
+    this.#head = genesis(manifest);
+    const last = this.#last();
+    if (!last) return;
+    try {
+      const chain = new Chain(manifest, { anywhere: true });
+      chain.extend(last);
+      this.#head = chain.head;
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new ProtocolError(
+        error.code,
+        `record ${archive.newest}, the newest of the archive, does not verify ` +
+          `(${error.message}): move the archive away, and it comes from the other servers`,
+      );
+    }
+  }
+
+  /** From now on what is missing may be asked for. */
+  start(): void {
+    this.#running = true;
+    this.#fill();
+  }
+
+  /** Ends whatever it asks for. */
+  stop(): void {
+    this.#running = false;
+    this.#close();
+  }
+
+  /** A record was certified. */
+  record(certified: CertifiedRecord): void {
+    const { manifest } = this.options, { record } = certified;
+    this.#newest = Math.max(this.#newest, record.header.round);
+    if (record.header.round <= this.options.archive.newest) return;
+    if (!equal(record.header.previous, this.#head.hash)) return this.#fill();
+    checkLink(record, this.#head, manifest);
+    checkCertificate(manifest, certified);
+    this.#append(record, encodeCertified(certified));
+  }
+
+  /** Rounds do not wait for a disk that is full: what was not written is fetched again later. */
+  #append(record: Record, bytes: Uint8Array): void {
+    const { archive, manifest, environment } = this.options, { round } = record.header;
+    try {
+      archive.append(round, bytes);
+    } catch (error) {
+      const { message: reason } = error as Error;
+      environment.observe("error", "archive not written", { round, reason });
+      return this.#close();
+    }
+    this.#head = headOf(record, manifest);
+    if (this.#head.round >= this.#newest) this.#close();
+  }
+
+  /** Asks the other servers for what is missing, if anything is. */
+  #fill(): void {
+    const { archive, network, environment, manifest } = this.options;
+    if (!this.#running || this.#follower || this.#newest <= archive.newest) return;
+    environment.observe("info", "archive behind", { has: archive.newest, newest: this.#newest });
+    this.#follower = new Follower({
+      network,
+      environment,
+      manifest,
+      from: 0,
+      after: this.#last(),
+      complete: Infinity,
+      candidates: () => network.peers("server"),
+      live: false,
+      events: {
+        record: (verified) => {
+          if (verified.record.header.round <= archive.newest) return;
+          this.#append(verified.record, encodeCertified(verified));
+        },
+        gap: (from, to) => environment.observe("warn", "history lost", { from, to }),
+        bad: () => true,
+      },
+    });
+  }
+
+  #close(): void {
+    this.#follower?.close();
+    this.#follower = undefined;
+  }
+
+  /** The newest record of the archive. */
+  #last(): Uint8Array | undefined {
+    const { archive } = this.options;
+    return archive.newest === 0 ? undefined : archive.read(archive.newest, 1, Infinity)[0].bytes;
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * What a reader's process does: it follows the log and keeps its place, or verifies it up to the
+ * newest record, from the network or from an archive's files.
+ *
+ * The place is the certified record that was printed last, saved after it was printed: a process
+ * that dies between the two prints that one record again, and none is ever left out.
+ */
+import { readFile } from "../ops/system.ts";
+import { memoryFolder, openFolder } from "../ops/folder.ts";
+import { StoreError } from "../ops/files.ts";
+import { equal, hex } from "../protocol/bytes.ts";
+import { Chain } from "../protocol/chain.ts";
+import { ProtocolError } from "../protocol/errors.ts";
+import { decodeSignedManifest, type Manifest } from "../protocol/manifest.ts";
+import { encodeCertified } from "../protocol/record.ts";
+import { readArchived, Tally } from "./archived.ts";
+import { holders } from "./committee.ts";
+import { ConnectTimeout, Protocol, Refused } from "./errors.ts";
+import { Follower } from "./follower.ts";
+import { base64, recordLines } from "./print.ts";
+import type { LocalProcess, RoleProcess } from "./process.ts";
+import { ReaderRole } from "./reader.ts";
+import type { Records } from "./records.ts";
+import { SEARCH_MS } from "./search.ts";
+import { NEWEST } from "./window.ts";
+
+type Process = RoleProcess<"reader">;
+
+/** Prints every record once, over all starts of the process. */
+export async function followLog(p: Process): Promise<void> {
+  const { options: { data, from, json }, print } = p;
+  const folder = data === undefined ? memoryFolder() : openFolder(`${data}/reader`);
+  p.onStop(() => folder.close());
+  const place = folder.file("place");
+  const after = from === undefined ? place.load() : undefined;
+  await p.up();
+  const { manifest, signed } = await p.meet();
+  if (after) checkPlace(after, manifest, `${data}/reader`);
+  if (json) print(manifestLine(signed));
+  const reader = new ReaderRole({
+    ...p,
+    manifest,
+    from: from ?? 0,
+    after,
+    record: (seen) => {
+      if (print(recordLines(seen, json))) place.save(encodeCertified(seen));
+    },
+    stopped: p.fail,
+  });
+  p.onStop(() => reader.stop());
+}
+
+/** Verifies all records up to the newest one that a holder has, says so, and ends. */
+export async function verifyLog(p: Process): Promise<void> {
+  const { options: { from = 0, json, connectTimeout }, environment: { clock } } = p;
+  await p.up();
+  const { manifest } = await p.meet();
+  const tally = new Tally();
+  let stop = () => {}, cancel = () => {};
+  const end = (error?: Error) => {
+    cancel();
+    stop();
+    stop = cancel = () => {};
+    error ? p.fail(error) : p.stop();
+  };
+  /** Holders that have nothing more to say are no log that was verified. */
+  const wait = () => {
+    cancel();
+    cancel = clock.after(
+      connectTimeout + SEARCH_MS,
+      () => end(new ConnectTimeout(`no record came after round ${tally.last}: are holders up?`)),
+    );
+  };
+  wait();
+  const newest = await newestRound(p, manifest, (halt) => stop = halt);
+  if (newest < from) {
+    return end(new Protocol(`no record from round ${from} on: the newest is ${newest}`));
+  }
+  let over = false;
+  const reader = new ReaderRole({
+    ...p,
+    manifest,
+    from,
+    record: (seen) => {
+      if (over) return;
+      tally.add(seen);
+      if (tally.last < newest) return wait();
+      over = true;
+      p.print(tally.line(json));
+      end();
+    },
+    gap: (last, next) => {
+      over = true;
+      end(new Protocol(`no holder has the records between round ${last} and record ${next}`));
+    },
+    stopped: end,
+  });
+  stop = () => reader.stop();
+  if (over) stop();
+}
+
+/** Round of the newest record of whoever answers first. */
+function newestRound(p: Process, manifest: Manifest, stops: (stop: () => void) => void) {
+  return new Promise<number>((resolve) => {
+    const follower = new Follower({
+      ...p,
+      manifest,
+      from: NEWEST,
+      candidates: () => holders(p.network, "aggregator", "server"),
+      live: false,
+      events: {
+        record: ({ record }) => {
+          follower.close();
+          resolve(record.header.round);
+        },
+        bad: () => true,
+      },
+    });
+    stops(() => follower.close());
+  });
+}
+
+/** Reads or verifies an archive's files, where one was named; answers whether it did. */
+export function readFiles(
+  p: LocalProcess<"reader">,
+  open: (folder: string) => Records,
+): boolean {
+  const { options: { archive, from = 0, json, verify }, print } = p;
+  if (archive === undefined) return false;
+  const { manifest, signed } = manifestOnDisk(p), tally = new Tally();
+  if (json && !verify && !print(manifestLine(signed))) return true;
+  for (const seen of readArchived(open(archive), manifest, from)) {
+    tally.add(seen);
+    if (!verify && !print(recordLines(seen, json))) return true;
+  }
+  if (verify) print(tally.line(json));
+  return true;
+}
+
+/** The signed manifest beside an archive's files, held against the pin. */
+export function manifestOnDisk(
+  { options: { manifest: file, committee }, instance }: Pick<Process, "options" | "instance">,
+): { readonly manifest: Manifest; readonly signed: Uint8Array } {
+  const mend = "name the signed manifest in --manifest, and add --allow-read with its path";
+  let signed: Uint8Array, manifest: Manifest;
+  try {
+    signed = readFile(file!);
+  } catch (error) {
+    throw new StoreError(
+      "permission",
+      `${file} cannot be read (${(error as Error).name}): ${mend}`,
+    );
+  }
+  try {
+    manifest = decodeSignedManifest(signed, instance.id);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new StoreError(
+      "damaged",
+      `${file} is no signed manifest of ${instance.name} (${error.message}): ${mend}`,
+    );
+  }
+  const { fingerprint } = manifest;
+  if (committee && !equal(fingerprint, committee)) {
+    throw new Refused(
+      `the committee of ${file} is ${hex(fingerprint)}, expected the pinned ${hex(committee)}`,
+    );
+  }
+  return { manifest, signed };
+}
+
+function manifestLine(signed: Uint8Array): string {
+  return `${JSON.stringify({ manifest: base64(signed) })}\n`;
+}
+
+function checkPlace(after: Uint8Array, manifest: Manifest, folder: string): void {
+  try {
+    new Chain(manifest, { anywhere: true }).extend(after);
+  } catch (error) {
+    if (!(error instanceof ProtocolError)) throw error;
+    throw new StoreError(
+      "damaged",
+      `the place kept in ${folder} is not in the log of this committee (${error.message}): ` +
+        "give another --data, or begin anew with --from",
+    );
+  }
+}
