@@ -1,7 +1,8 @@
 /** The committee server's process. */
 import { keepProof, readCommitteeKeys } from "./ops/committee_file.ts";
+import { guarded } from "./ops/files.ts";
+import { memoryFolder, openFolder } from "./ops/folder.ts";
 import type { ServerOptions } from "./ops/role_options.ts";
-import { memoryStore, openStore } from "./ops/store.ts";
 import { equal, hex, ZERO32 } from "./protocol/bytes.ts";
 import { createManifest } from "./protocol/manifest.ts";
 import { PRESETS } from "./protocol/parameters.ts";
@@ -23,10 +24,10 @@ function manifestOf(options: ServerOptions, instance: Uint8Array, self: Uint8Arr
 await runRole(
   "server",
   Deno.args,
-  async ({ options, environment, network, signer, instance, up, onStop }) => {
+  async ({ options, environment, network, signer, instance, up, onStop, fail }) => {
     const { admission, data, committeeSize, connectTimeout } = options;
-    const store = data === undefined ? memoryStore() : openStore(data);
-    if ("close" in store) onStop(() => (store as { close(): void }).close());
+    const folder = data === undefined ? memoryFolder() : openFolder(data, environment);
+    onStop(() => folder.close());
     const manifest = manifestOf(options, instance.id, signer.key);
     if (committeeSize === 2) {
       environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
@@ -39,7 +40,7 @@ await runRole(
       environment,
       manifest,
       signer,
-      store,
+      store: guarded(folder.file("state"), fail),
       admits: (client) => open(client) ? undefined : "not on the list",
       keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
       remindMs: connectTimeout,

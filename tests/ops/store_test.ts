@@ -1,31 +1,14 @@
 /** The durable store: what is saved comes back or is refused, and one process holds a folder. */
 import { deepEqual, equal, throws } from "node:assert/strict";
-import { memoryStore, openStore, StoreError } from "../../src/ops/store.ts";
+import { guarded, StoreError } from "../../src/ops/files.ts";
+import { type DataFolder, openFolder } from "../../src/ops/folder.ts";
+import { memoryStore, type Store } from "../../src/ops/store.ts";
+import { bytes, refuses, withFolder } from "./disk.ts";
 
-const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
-const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** Runs `body` with a folder of its own, which is not made yet and taken away afterwards. */
-function withFolder(body: (folder: string) => void): () => void {
-  return () => {
-    Deno.mkdirSync(TESTNET, { recursive: true });
-    const parent = Deno.makeTempDirSync({ dir: TESTNET, prefix: "store-" });
-    try {
-      body(`${parent}/deep/data`);
-    } finally {
-      Deno.removeSync(parent, { recursive: true });
-    }
-  };
-}
-
-function refuses(code: StoreError["code"], exitCode: number, message: RegExp, act: () => unknown) {
-  throws(act, (error: unknown) => {
-    if (!(error instanceof StoreError)) throw error;
-    deepEqual([error.code, error.exitCode], [code, exitCode]);
-    equal(message.test(error.message), true, error.message);
-    equal(error.message.includes("\n"), false, "one line");
-    return true;
-  });
+/** The store in the folder's file `state`, with the folder's end. */
+function openStore(path: string): Store & Pick<DataFolder, "close"> {
+  const folder = openFolder(path);
+  return { ...folder.file("state"), close: () => folder.close() };
 }
 
 Deno.test(
@@ -147,4 +130,45 @@ Deno.test("store: in memory it keeps copies, one store apart from another", () =
   store.load()![1] = 0;
   deepEqual(store.load(), bytes("state"));
   equal(memoryStore().load(), undefined);
+});
+
+Deno.test(
+  "folder: a name is handed out once, and is none that leads elsewhere",
+  withFolder((path) => {
+    const folder = openFolder(path);
+    folder.file("state");
+    throws(() => folder.journal("state"), /state is in use already/);
+    for (const name of ["lock", "", "../state", "a/b", "state.new", "A"]) {
+      throws(() => folder.file(name), RangeError, name);
+    }
+    folder.close();
+  }),
+);
+
+Deno.test("guarded: an error of the files is told and thrown on, any other only thrown", () => {
+  const told: StoreError[] = [];
+  const error = new StoreError("io", "planted");
+  const value = {
+    count: 1,
+    get newest(): number {
+      throw error;
+    },
+    store(): void {
+      throw error;
+    },
+    other(): void {
+      throw new RangeError("other");
+    },
+    add(n: number) {
+      return this.count += n;
+    },
+  };
+  const guard = guarded(value, (it) => told.push(it));
+  equal(guard.add(2), 3);
+  equal(guard.count, 3);
+  throws(() => guard.other(), RangeError);
+  deepEqual(told, []);
+  throws(() => guard.store(), error);
+  throws(() => guard.newest, error);
+  deepEqual(told, [error, error]);
 });
