@@ -131,8 +131,13 @@ export function readOn(file: Deno.FsFile, segment: Segment): "whole" | "torn" | 
     const entry = readAt(file, segment.end, length);
     const round = entryRound(entry);
     const rises = round > (segment.rounds.at(-1) ?? segment.first - 1);
-    if (!rises || !checks(segment.chain, entry)) {
-      return standsAt(file, segment.end + length, size) ? "damaged" : "torn";
+    const chain = chainAfter(segment.chain, entry);
+    const written = entry.subarray(-HASH);
+    if (!rises || !equal(chain, written)) {
+      // Whichever of the two is wrong, a next entry follows from the other.
+      const next = segment.end + length;
+      const behind = [chain, written].some((before) => standsAt(file, next, size, before));
+      return behind ? "damaged" : "torn";
     }
     countEntry(segment, round, entry);
   }
@@ -148,12 +153,10 @@ function entryLength(file: Deno.FsFile, at: number, size: number): number | unde
   return length > MAX_RECORD || at + whole > size ? undefined : whole;
 }
 
-/** True if a whole entry stands at `at`, by the chain that is written before it. */
-function standsAt(file: Deno.FsFile, at: number, size: number): boolean {
+/** True if an entry stands at `at` that follows from the chain `before`. */
+function standsAt(file: Deno.FsFile, at: number, size: number, before: Uint8Array): boolean {
   const length = entryLength(file, at, size);
-  if (length === undefined) return false;
-  const both = readAt(file, at - HASH, HASH + length);
-  return checks(both.subarray(0, HASH), both.subarray(HASH));
+  return length !== undefined && checks(before, readAt(file, at, length));
 }
 
 function entryRound(entry: Uint8Array): number {

@@ -165,6 +165,7 @@ Deno.test(
         deepEqual(readAll(readArchive(`${path}/archive`)), rounds(4));
         const told = withArchive(path, (archive) => {
           equal(archive.newest, 40);
+          equal(Deno.statSync(file).size, last);
           deepEqual(readAll(archive), rounds(4));
           archive.append(50, record(50));
         });
@@ -195,6 +196,48 @@ Deno.test(
       Deno.writeFileSync(file, whole);
     }
     equal(readAll(readArchive(`${path}/archive`)).length, 5);
+  }),
+);
+
+Deno.test(
+  "archive: in the middle of the live segment a change is damage, but a length may look torn",
+  withFolder((path) => {
+    const limits = { bytes: 1_000_000, records: 10 };
+    withArchive(path, (archive) => {
+      for (const round of rounds(4)) archive.append(round, record(round));
+    }, limits);
+    const file = `${path}/archive/${name(10, "seg")}`;
+    const whole = Deno.readFileSync(file);
+    const entry = 44 + record(10).length;
+    const second = 52 + entry;
+    for (let i = second; i < second + entry; i++) {
+      const bad = whole.slice();
+      bad[i] ^= 1;
+      Deno.writeFileSync(file, bad);
+      if (i >= second + 8 && i < second + 12) {
+        withArchive(path, (archive) => deepEqual(readAll(archive), [10]), limits);
+        continue;
+      }
+      const at = /10\.seg is damaged \(the record after round 10, at byte/;
+      refuses("damaged", 5, at, () => readArchive(`${path}/archive`).newest);
+      refuses("damaged", 5, at, () => withArchive(path, () => {}, limits));
+      deepEqual(Deno.readFileSync(file), bad, "refused, not touched");
+    }
+  }),
+);
+
+Deno.test(
+  "archive: the index of fewer records than its segment has is made again",
+  withFolder((path) => {
+    fill(path, 4);
+    const index = `${path}/archive/${name(10, "idx")}`;
+    const whole = Deno.readFileSync(index);
+    const entries = whole.subarray(0, 32);
+    const sum = createHash("sha256").update(entries).digest();
+    Deno.writeFileSync(index, Uint8Array.of(...entries, ...sum));
+    deepEqual(readAll(readArchive(`${path}/archive`)), rounds(4));
+    withArchive(path, (archive) => deepEqual(readAll(archive), rounds(4)));
+    deepEqual(Deno.readFileSync(index), whole);
   }),
 );
 
