@@ -18,7 +18,7 @@ const MANIFEST_FILE = "manifest";
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
   const { admission, data, committeeSize: size, connectTimeout: remindMs, etcd: url } = options;
-  const folder = data === undefined ? memoryFolder() : openFolder(data, fail);
+  const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
   onStop(() => folder.close());
   const journal = folder.journal("order");
   const raft = await raftEngine({ servers: size, journal, environment });
@@ -38,6 +38,7 @@ await runRole("server", Deno.args, async (p) => {
         ...common,
         manifest,
         store: folder.file("state"),
+        archive: folder.archive("archive"),
         engine: url === undefined ? raft : etcdEngine({ url, fetch, manifest, environment }),
         admits: (client) => open(client) ? undefined : "not on the list",
         keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),

@@ -1,71 +1,88 @@
 /**
- * The data folder of a server or reader: its lock, which keeps a second process from it, since two
- * servers on one state could say two things, and the files in it.
+ * A server's data folder. Its lock keeps a second process out, since two servers on one state could
+ * say two things; everything durable in it is handed out here.
  */
-import { attempt, StoreError } from "./files.ts";
-import { type FileJournal, type Journal, memoryJournal, openJournal } from "./journal.ts";
+import type { Observe, Random } from "../universe/environment.ts";
+import { type Archive, openArchive } from "./archive.ts";
+import { memoryArchive } from "./archive_memory.ts";
+import { SEGMENT_LIMITS, type SegmentLimits } from "./archive_segment.ts";
+import { attempt, guarded, type HeldFolder, StoreError } from "./files.ts";
+import { type Journal, memoryJournal, openJournal } from "./journal.ts";
 import { fileStore, memoryStore, type Store } from "./store.ts";
+import { systemRandom } from "./system.ts";
 
-/** What a role keeps, by name. Each name is opened once. */
+/** A data folder that this process holds. A name is handed out once; `a`-`z`, digits and `-`. */
 export interface DataFolder {
-  /** State that is replaced as a whole. */
+  /** A file that is replaced whole. */
   file(name: string): Store;
-  /** A write-ahead log. */
+  /** A file that grows by records, each durable. */
   journal(name: string): Journal;
-  /** Gives the folder back; what was opened in it refuses all further use. Idempotent. */
+  /** A folder of certified records. Throws a `StoreError` for one that is damaged. */
+  archive(name: string, limits?: SegmentLimits): Archive;
+  /** Gives the folder back; what it handed out is of no use from then on. Idempotent. */
   close(): void;
 }
 
-/** What `--ephemeral` keeps: all of it ends with the process. */
-export function memoryFolder(): DataFolder {
-  return { file: memoryStore, journal: memoryJournal, close() {} };
+/** What a folder works with. */
+export interface FolderOptions {
+  readonly random?: Random;
+  readonly observe?: Observe;
+  readonly fail?: (error: StoreError) => void;
 }
 
 /**
- * A folder on disk, made if missing (owner only). Throws a `StoreError` when another process or
- * another use in this one holds it, or when it may not be read and written. `failed` hears of each
- * write that failed, which is thrown too: a server that cannot write must end, wherever that error
- * goes.
+ * Takes a folder, which is made if missing (owner only). Throws a `StoreError` when another process
+ * or another holder in this one has it, or when it may not be read and written. `fail` is told of
+ * every `StoreError` of what it hands out, wherever that error goes then.
  */
-export function openFolder(path: string, failed: (error: unknown) => void = () => {}): DataFolder {
+export function openFolder(path: string, options: FolderOptions = {}): DataFolder {
+  const { random = systemRandom, observe = () => {}, fail = () => {} } = options;
   const lock = attempt(path, () => acquire(path));
-  const journals: FileJournal[] = [];
+  const names = new Set(["lock"]);
+  const opened: { close(): void }[] = [lock];
   let open = true;
-  const check = () => {
-    if (!open) throw new StoreError("io", `${path} was closed: open it again to use it`);
+  const folder: HeldFolder = {
+    path,
+    run(operation) {
+      if (!open) throw new StoreError("io", `${path} was closed: open it again to use it`);
+      return attempt(path, operation);
+    },
   };
-  const writing = <T extends unknown[]>(write: (...args: T) => void) => (...args: T) => {
-    try {
-      check();
-      write(...args);
-    } catch (error) {
-      failed(error);
-      throw error;
-    }
+  const fresh = (name: string) => {
+    if (!/^[a-z][a-z0-9-]*$/.test(name)) throw new RangeError(`a file cannot be named ${name}`);
+    if (names.has(name)) throw new RangeError(`${path}/${name} is in use already`);
+    names.add(name);
+    return name;
+  };
+  const kept = <T extends { close(): void }>(it: T): T => {
+    opened.push(it);
+    return it;
   };
   return {
-    file(name) {
-      const { load, save } = fileStore(path, name);
-      return {
-        load() {
-          check();
-          return load();
-        },
-        save: writing(save),
-      };
-    },
-    journal(name) {
-      check();
-      const journal = openJournal(path, name), { load, append, replace } = journal;
-      journals.push(journal);
-      return { load, append: writing(append), replace: writing(replace) };
-    },
+    file: (name) => guarded(fileStore(folder, fresh(name)), fail),
+    journal: (name) => guarded(kept(openJournal(folder, fresh(name), { random, observe })), fail),
+    archive: (name, limits = SEGMENT_LIMITS) =>
+      guarded(kept(openArchive(folder, fresh(name), { limits, observe })), fail),
     close() {
       if (!open) return;
       open = false;
-      for (const journal of journals) journal.close();
-      lock.close();
+      // The lock last: a next holder finds nothing of this one open.
+      for (const it of opened.reverse()) it.close();
     },
+  };
+}
+
+/** What an archive in memory keeps: records, and bytes. */
+const MEMORY_RECORDS = 1_024;
+const MEMORY_BYTES = 64 * 2 ** 20;
+
+/** A folder in memory, for `--ephemeral`; it ends with the process, and needs no names apart. */
+export function memoryFolder(): DataFolder {
+  return {
+    file: () => memoryStore(),
+    journal: () => memoryJournal(),
+    archive: () => memoryArchive(MEMORY_RECORDS, MEMORY_BYTES),
+    close() {},
   };
 }
 

@@ -1,12 +1,16 @@
 /**
  * What a server must not forget, kept as one file. A save replaces it whole, so that a crash at any
- * moment leaves the old state or the new one. A checksum tells damage from state. An older file put
- * back in place (a restored backup) cannot be told from the newest.
+ * moment leaves the old state or the new one, and a checksum tells damage from state. An older file
+ * put back in place (a restored backup) cannot be told from the newest.
  */
-import { createHash } from "node:crypto";
-import { attempt, readIfPresent, replaceDurably, StoreError } from "./files.ts";
-
-export { StoreError } from "./files.ts";
+import {
+  attemptToRead,
+  type HeldFolder,
+  readIfPresent,
+  replaceDurably,
+  sha256,
+  StoreError,
+} from "./files.ts";
 
 /** Where a server's state is kept. */
 export interface Store {
@@ -32,32 +36,35 @@ export function memoryStore(): Store {
 }
 
 /**
- * The state in `<folder>/<name>`; the caller holds the folder's lock. `load` throws a `StoreError`
- * for a damaged file, `save` for one that cannot be written.
+ * The store in a folder's file `name`. `load` throws a `StoreError` for a damaged file, `save` for
+ * one that cannot be written.
  */
-export function fileStore(folder: string, name: string): Store {
+export function fileStore(folder: HeldFolder, name: string): Store {
+  const path = `${folder.path}/${name}`;
   return {
-    load: () => readStored(folder, name),
-    save: (state) => void attempt(folder, () => replaceDurably(folder, name, [encode(state)])),
+    load: () =>
+      folder.run(() => {
+        const bytes = readIfPresent(path);
+        return bytes && decode(bytes, path);
+      }),
+    save: (state) => folder.run(() => replaceDurably(path, encode(state))),
   };
 }
 
-/** What `<folder>/<name>` holds, for those who do not hold the lock; undefined if there is none. */
+/** What a folder's file `name` holds, for those who do not hold the folder; undefined if none. */
 export function readStored(folder: string, name: string): Uint8Array | undefined {
-  const file = `${folder}/${name}`;
-  return attempt(folder, () => {
-    const bytes = readIfPresent(file);
-    return bytes && decode(bytes, file);
+  const path = `${folder}/${name}`;
+  return attemptToRead(folder, () => {
+    const bytes = readIfPresent(path);
+    return bytes && decode(bytes, path);
   });
 }
 
-function encode(state: Uint8Array): Uint8Array {
-  const out = new Uint8Array(HEAD + state.length + CHECKSUM);
-  out.set(MAGIC);
-  new DataView(out.buffer).setUint32(MAGIC.length, VERSION, true);
-  out.set(state, HEAD);
-  out.set(checksum(out.subarray(0, -CHECKSUM)), HEAD + state.length);
-  return out;
+function encode(state: Uint8Array): Uint8Array[] {
+  const head = new Uint8Array(HEAD);
+  head.set(MAGIC);
+  new DataView(head.buffer).setUint32(MAGIC.length, VERSION, true);
+  return [head, state, sha256(head, state)];
 }
 
 function decode(bytes: Uint8Array, path: string): Uint8Array {
@@ -68,15 +75,11 @@ function decode(bytes: Uint8Array, path: string): Uint8Array {
     );
   if (bytes.length < HEAD + CHECKSUM) throw damaged(`${bytes.length} bytes`);
   if (MAGIC.some((byte, i) => bytes[i] !== byte)) throw damaged("not a state file");
-  const sum = checksum(bytes.subarray(0, -CHECKSUM));
+  const sum = sha256(bytes.subarray(0, -CHECKSUM));
   if (sum.some((byte, i) => bytes[bytes.length - CHECKSUM + i] !== byte)) {
     throw damaged("its checksum does not match");
   }
   const version = new DataView(bytes.buffer, bytes.byteOffset).getUint32(MAGIC.length, true);
   if (version !== VERSION) throw damaged(`version ${version}, this program reads ${VERSION}`);
   return bytes.slice(HEAD, -CHECKSUM);
-}
-
-function checksum(bytes: Uint8Array): Uint8Array {
-  return createHash("sha256").update(bytes).digest();
 }

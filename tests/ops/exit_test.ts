@@ -2,7 +2,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { EXIT, exitCodeOf } from "../../src/ops/exit.ts";
 import { OptionError } from "../../src/ops/options.ts";
-import { StoreError } from "../../src/ops/store.ts";
+import { StoreError } from "../../src/ops/files.ts";
 
 Deno.test("exit: the codes are those that operators script against", () => {
   deepEqual(EXIT, { clean: 0, failure: 1, options: 2, unreachable: 3, refused: 4, state: 5 });

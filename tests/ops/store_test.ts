@@ -1,38 +1,14 @@
 /** The durable store: what is saved comes back or is refused, and one process holds a folder. */
-import { deepEqual, equal, ok, throws } from "node:assert/strict";
-import { openFolder } from "../../src/ops/folder.ts";
-import { memoryStore, readStored, type Store, StoreError } from "../../src/ops/store.ts";
+import { deepEqual, equal, throws } from "node:assert/strict";
+import { guarded, StoreError } from "../../src/ops/files.ts";
+import { type DataFolder, openFolder } from "../../src/ops/folder.ts";
+import { memoryStore, type Store } from "../../src/ops/store.ts";
+import { bytes, refuses, withFolder } from "./disk.ts";
 
-const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
-const bytes = (text: string) => new TextEncoder().encode(text);
-
-/** The file `state` of a folder. */
-function openStore(path: string): Store & { part(name: string): Store; close(): void } {
+/** The store in the folder's file `state`, with the folder's end. */
+function openStore(path: string): Store & Pick<DataFolder, "close"> {
   const folder = openFolder(path);
-  return { ...folder.file("state"), part: folder.file, close: () => folder.close() };
-}
-
-/** Runs `body` with a folder of its own, which is not made yet and taken away afterwards. */
-function withFolder(body: (folder: string) => void): () => void {
-  return () => {
-    Deno.mkdirSync(TESTNET, { recursive: true });
-    const parent = Deno.makeTempDirSync({ dir: TESTNET, prefix: "store-" });
-    try {
-      body(`${parent}/deep/data`);
-    } finally {
-      Deno.removeSync(parent, { recursive: true });
-    }
-  };
-}
-
-function refuses(code: StoreError["code"], exitCode: number, message: RegExp, act: () => unknown) {
-  throws(act, (error: unknown) => {
-    if (!(error instanceof StoreError)) throw error;
-    deepEqual([error.code, error.exitCode], [code, exitCode]);
-    equal(message.test(error.message), true, error.message);
-    equal(error.message.includes("\n"), false, "one line");
-    return true;
-  });
+  return { ...folder.file("state"), close: () => folder.close() };
 }
 
 Deno.test(
@@ -48,28 +24,6 @@ Deno.test(
     store.close();
     const again = openStore(folder);
     deepEqual(again.load(), bytes("last"));
-    again.close();
-  }),
-);
-
-Deno.test(
-  "store: parts of one folder are apart, and can be read while it is held",
-  withFolder((folder) => {
-    equal(readStored(folder, "manifest"), undefined);
-    const store = openStore(folder), part = store.part("manifest");
-    equal(part.load(), undefined);
-    store.save(bytes("state"));
-    part.save(bytes("manifest"));
-    deepEqual([store.load(), part.load()], [bytes("state"), bytes("manifest")]);
-    deepEqual(readStored(folder, "manifest"), bytes("manifest"));
-    store.close();
-    refuses("io", 5, /was closed/, () => part.load());
-    refuses("io", 5, /was closed/, () => part.save(bytes("x")));
-    Deno.writeTextFileSync(`${folder}/manifest`, "damaged");
-    refuses("damaged", 5, /manifest is damaged/, () => readStored(folder, "manifest"));
-    const again = openStore(folder);
-    refuses("damaged", 5, /manifest is damaged/, () => again.part("manifest").load());
-    deepEqual(again.load(), bytes("state"));
     again.close();
   }),
 );
@@ -154,23 +108,6 @@ Deno.test(
 );
 
 Deno.test(
-  "store: whoever opened a folder hears of a write that failed, wherever its error goes",
-  withFolder((path) => {
-    const heard: unknown[] = [];
-    const folder = openFolder(path, (error) => void heard.push(error));
-    const journal = folder.journal("wal");
-    journal.load();
-    Deno.removeSync(path, { recursive: true });
-    throws(() => folder.file("state").save(bytes("x")), StoreError);
-    throws(() => journal.replace([bytes("x")]), StoreError);
-    throws(() => journal.append(bytes("x")), StoreError);
-    equal(heard.length, 3);
-    ok(heard.every((error) => error instanceof StoreError && error.exitCode === 5));
-    folder.close();
-  }),
-);
-
-Deno.test(
   "store: a file in the folder's place is refused",
   withFolder((folder) => {
     Deno.mkdirSync(folder.replace(/\/data$/, ""), { recursive: true });
@@ -193,4 +130,45 @@ Deno.test("store: in memory it keeps copies, one store apart from another", () =
   store.load()![1] = 0;
   deepEqual(store.load(), bytes("state"));
   equal(memoryStore().load(), undefined);
+});
+
+Deno.test(
+  "folder: a name is handed out once, and is none that leads elsewhere",
+  withFolder((path) => {
+    const folder = openFolder(path);
+    folder.file("state");
+    throws(() => folder.journal("state"), /state is in use already/);
+    for (const name of ["lock", "", "../state", "a/b", "state.new", "A"]) {
+      throws(() => folder.file(name), RangeError, name);
+    }
+    folder.close();
+  }),
+);
+
+Deno.test("guarded: an error of the files is told and thrown on, any other only thrown", () => {
+  const told: StoreError[] = [];
+  const error = new StoreError("io", "planted");
+  const value = {
+    count: 1,
+    get newest(): number {
+      throw error;
+    },
+    store(): void {
+      throw error;
+    },
+    other(): void {
+      throw new RangeError("other");
+    },
+    add(n: number) {
+      return this.count += n;
+    },
+  };
+  const guard = guarded(value, (it) => told.push(it));
+  equal(guard.add(2), 3);
+  equal(guard.count, 3);
+  throws(() => guard.other(), RangeError);
+  deepEqual(told, []);
+  throws(() => guard.store(), error);
+  throws(() => guard.newest, error);
+  deepEqual(told, [error, error]);
 });
