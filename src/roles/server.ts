@@ -6,12 +6,8 @@ import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
 import { type Head, readMessages } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Signer } from "../protocol/keys.ts";
-import {
-  encodeSignedManifest,
-  type Manifest,
-  serverIndex,
-  signManifest,
-} from "../protocol/manifest.ts";
+import { encodeLineage } from "../protocol/lineage.ts";
+import { type Manifest, serverIndex, signManifest } from "../protocol/manifest.ts";
 import { verify } from "../protocol/keys.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
@@ -246,7 +242,8 @@ export class Server {
 
   #sendManifest(): void {
     if (this.#signatures.includes(undefined)) return;
-    const bytes = encodeSignedManifest(this.options.manifest, this.#signatures as Uint8Array[]);
+    const { manifest } = this.options, signatures = this.#signatures as Uint8Array[];
+    const bytes = encodeLineage([{ manifest, signatures }]);
     for (const stream of this.#waitingForManifest) stream.send(bytes);
     this.#waitingForManifest.clear();
   }
