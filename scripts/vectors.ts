@@ -11,7 +11,7 @@ import { createReceipt } from "../src/protocol/envelope.ts";
 import { hash, LABELS } from "../src/protocol/hash.ts";
 import { pairKey } from "../src/protocol/keys.ts";
 import { layoutOf } from "../src/protocol/layout.ts";
-import { encodeSignedManifest, signManifest } from "../src/protocol/manifest.ts";
+import { encodeLineage } from "../src/protocol/lineage.ts";
 import {
   DEFAULT_UNIVERSE,
   instanceId,
@@ -157,7 +157,6 @@ function example() {
     seed: hex(of.seed),
     secret: hex(of.secret),
   });
-  const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
   return {
     instance: "example",
     servers: play.servers.map((s) => ({
@@ -171,12 +170,32 @@ function example() {
     manifest: hex(manifest.bytes),
     fingerprint: hex(manifest.fingerprint),
     genesis: hex(manifest.root),
-    signedManifest: hex(encodeSignedManifest(manifest, signatures)),
+    lineage: hex(encodeLineage(play.lineage)),
     registration: hex(createRegistration("register", first.signer, fields).bytes),
     leave: hex(createRegistration("leave", first.signer, fields).bytes),
     roster: hex(play.roster.encode()),
     message: { client: 1, text, slot: hex(slot), commitment: hex(commitment(h, slot)) },
     rounds: [played(play, reserved), played(play, talked)],
+  };
+}
+
+/** Three epochs: one of three servers leaves and two join, then one joins; and without some who left. */
+function lineage() {
+  const zero = new Play(6, { servers: 3, clients: 3 });
+  zero.round();
+  const one = zero.next([0, 2], 2);
+  one.round();
+  const two = one.next([0, 1, 3], 1), epochs = [zero, one, two];
+  return {
+    epochs: epochs.map(({ manifest, servers }) => ({
+      seeds: servers.map(({ seed }) => hex(seed)),
+      start: hex(manifest.start),
+      manifest: hex(manifest.bytes),
+      fingerprint: hex(manifest.fingerprint),
+    })),
+    bytes: hex(encodeLineage(two.lineage)),
+    // Without the signatures of those who left epoch 0.
+    incomplete: hex(encodeLineage([zero.signed(), one.signed([1])])),
   };
 }
 
@@ -213,6 +232,7 @@ export function buildVectors() {
     rosters: rosters(),
     schedule: schedule(),
     example: example(),
+    lineage: lineage(),
   };
 }
 

@@ -33,12 +33,14 @@ await runRole("server", Deno.args, async (p) => {
     parameters: { ...PRESETS[options.preset], ...options.parameters },
     store: folder.file(MANIFEST_FILE),
     failed: fail,
-    formed({ manifest }) {
+    formed({ manifest, lineage }) {
+      const archive = folder.archive("archive");
+      archive.describe(lineage);
       const server = new Server({
         ...common,
         manifest,
         store: folder.file("state"),
-        archive: folder.archive("archive"),
+        archive,
         engine: url === undefined ? raft : etcdEngine({ url, fetch, manifest, environment }),
         admits: (client) => open(client) ? undefined : "not on the list",
         keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
@@ -54,5 +56,5 @@ await runRole("server", Deno.args, async (p) => {
 }, ({ options: { data }, instance }) => {
   const bytes = data === undefined ? undefined : readStored(data, MANIFEST_FILE);
   const saved = bytes && decodeSaved(bytes, instance.id);
-  return { committee: saved?.signed ? saved.manifest.fingerprint : "not formed yet" };
+  return { committee: saved?.lineage ? saved.manifest.fingerprint : "not formed yet" };
 });

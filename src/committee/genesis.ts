@@ -13,27 +13,21 @@
  * |---|---|
  * | would form | u8 0 ‖ u16 size ‖ parameters (101) ‖ manifest, or nothing while too few are there |
  * | signed by me | u8 1 ‖ manifest ‖ signature (64) |
- * | signed by all | u8 2 ‖ signed manifest |
+ * | signed by all | u8 2 ‖ lineage, whose newest committee stands |
  */
 import { compare, concat, equal, hex, Reader, Writer, ZERO32 } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { type Signer, verify } from "../protocol/keys.ts";
+import { decodeLineage, encodeLineage, MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
 import {
   createManifest,
   decodeManifest,
-  decodeSignedManifest,
-  encodeSignedManifest,
   type Manifest,
   MAX_MANIFEST_BYTES,
   serverIndex,
   signManifest,
 } from "../protocol/manifest.ts";
-import {
-  encodeParameters,
-  MAX_SERVERS,
-  type Parameters,
-  readParameters,
-} from "../protocol/parameters.ts";
+import { encodeParameters, type Parameters, readParameters } from "../protocol/parameters.ts";
 import type { Environment } from "../universe/environment.ts";
 import { decodeSaved, difference, encodeSaved, type Saved } from "./genesis_saved.ts";
 import type { Store } from "./release.ts";
@@ -41,7 +35,7 @@ import type { Store } from "./release.ts";
 const WOULD_FORM = 0, SIGNED_BY_ME = 1, SIGNED_BY_ALL = 2;
 
 /** Bytes of the longest frame. */
-export const MAX_GENESIS_FRAME = 1 + 4 + MAX_MANIFEST_BYTES + 64 * MAX_SERVERS;
+export const MAX_GENESIS_FRAME: number = 1 + MAX_LINEAGE_BYTES;
 /** Servers that may be met. */
 export const MAX_CANDIDATES = 256;
 /** How long nothing must change before a server signs while there are more servers than seats. */
@@ -50,8 +44,8 @@ export const SETTLE_MS = 2_000;
 /** A committee that stands. */
 export interface Formed {
   readonly manifest: Manifest;
-  /** The manifest with every member's signature. */
-  readonly signed: Uint8Array;
+  /** The lineage that ends with it, as it is handed out. */
+  readonly lineage: Uint8Array;
 }
 
 /** What genesis is made of. */
@@ -122,7 +116,7 @@ export class Genesis {
       return this.#refuse(`its data folder holds a committee without its key ${hex(signer.key)}`);
     }
     if (this.#differs(saved.manifest)) return;
-    if (saved.signed) this.#stand({ manifest: saved.manifest, signed: saved.signed });
+    if (saved.lineage) this.#stand({ manifest: saved.manifest, lineage: saved.lineage });
     else {
       this.#mine = saved.manifest;
       this.#look();
@@ -131,7 +125,7 @@ export class Genesis {
 
   /** What a server that was just met has to hear. */
   greeting(): Uint8Array[] {
-    if (this.#formed) return [concat(Uint8Array.of(SIGNED_BY_ALL), this.#formed.signed)];
+    if (this.#formed) return [concat(Uint8Array.of(SIGNED_BY_ALL), this.#formed.lineage)];
     const would = concat(this.#own, this.#said ?? new Uint8Array(0));
     return this.#mine ? [would, this.#signature(this.#mine)] : [would];
   }
@@ -229,21 +223,23 @@ export class Genesis {
     this.#candidate(key).signed = { manifest, signature };
   }
 
-  #adopt(signed: Uint8Array): void {
-    const manifest = decodeSignedManifest(signed, this.options.instance);
+  #adopt(bytes: Uint8Array): void {
+    const lineage = decodeLineage(bytes, this.options.instance);
+    const { manifest } = lineage[lineage.length - 1];
     if (serverIndex(manifest, this.options.signer.key) < 0) {
-      if (!this.#others) this.#others = manifest;
+      if (!this.#others || this.#others.epoch < manifest.epoch) this.#others = manifest;
       return;
     }
     if (this.#differs(manifest)) return;
-    if (this.#mine && !equal(this.#mine.fingerprint, manifest.fingerprint)) {
+    const mine = this.#mine?.fingerprint;
+    if (mine && !lineage.some((epoch) => equal(epoch.manifest.fingerprint, mine))) {
       return this.#refuse(
         `the committee that stands is ${hex(manifest.fingerprint)}, and this server has signed ${
-          hex(this.#mine.fingerprint)
+          hex(mine)
         }: its data folder is not the one that it signed with`,
       );
     }
-    this.#keep({ manifest, signed: signed.slice() });
+    this.#keep({ manifest, lineage: bytes.slice() });
   }
 
   /** Looks at what is known and does what follows from it. */
@@ -317,7 +313,7 @@ export class Genesis {
         : undefined;
     });
     if (!signatures.every((signature) => signature !== undefined)) return;
-    this.#keep({ manifest, signed: encodeSignedManifest(manifest, signatures) });
+    this.#keep({ manifest, lineage: encodeLineage([{ manifest, signatures }]) });
   }
 
   #keep(formed: Formed): void {
@@ -347,8 +343,10 @@ export class Genesis {
     });
   }
 
-  #differs({ servers, parameters }: Manifest): boolean {
-    const differs = difference({ size: servers.length, parameters }, this.options);
+  /** The size is that of genesis: a later epoch may have another. */
+  #differs({ epoch, servers, parameters }: Manifest): boolean {
+    const size = epoch === 0 ? servers.length : this.options.size;
+    const differs = difference({ size, parameters }, this.options);
     if (differs !== undefined) this.#refuse(`its committee has other options: ${differs}`);
     return differs !== undefined;
   }

@@ -1,32 +1,35 @@
 /**
  * What a server keeps of its committee, and in what two committees' options differ.
  *
- * Layout: u8 0 ‖ manifest that it signed; or u8 1 ‖ manifest with the signatures of all.
+ * Layout: u8 0 ‖ manifest that it signed; or u8 1 ‖ lineage, once the committee stands.
  */
 import { concat, equal, hex } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import { decodeManifest, decodeSignedManifest, type Manifest } from "../protocol/manifest.ts";
+import { decodeLineage } from "../protocol/lineage.ts";
+import { decodeManifest, type Manifest } from "../protocol/manifest.ts";
 import type { Parameters } from "../protocol/parameters.ts";
 
 const SIGNED = 0, FORMED = 1;
 
-/** A manifest that a server signed; `signed` holds it with the signatures of all, once they are there. */
+/** A manifest that a server signed; `lineage` ends with it, once all have. */
 export interface Saved {
   readonly manifest: Manifest;
-  readonly signed?: Uint8Array;
+  readonly lineage?: Uint8Array;
 }
 
 /** The bytes to keep. */
-export function encodeSaved({ manifest, signed }: Saved): Uint8Array {
-  return signed
-    ? concat(Uint8Array.of(FORMED), signed)
+export function encodeSaved({ manifest, lineage }: Saved): Uint8Array {
+  return lineage
+    ? concat(Uint8Array.of(FORMED), lineage)
     : concat(Uint8Array.of(SIGNED), manifest.bytes);
 }
 
 /** What was kept, checked; a `ProtocolError` for what is damaged or of another instance. */
 export function decodeSaved(bytes: Uint8Array, instance: Uint8Array): Saved {
   const rest = bytes.slice(1);
-  if (bytes[0] === FORMED) return { manifest: decodeSignedManifest(rest, instance), signed: rest };
+  if (bytes[0] === FORMED) {
+    return { manifest: decodeLineage(rest, instance).at(-1)!.manifest, lineage: rest };
+  }
   if (bytes[0] !== SIGNED) throw new ProtocolError("range", "a kept manifest of no known kind");
   const manifest = decodeManifest(rest);
   if (!equal(manifest.instance, instance)) {

@@ -93,9 +93,11 @@ export class Member {
       scheme: {
         sign: <S extends Statement>(statement: S): Signed<S> => signStatement(signer, statement),
         verify: verifyStatement,
+        signManifest: (fingerprint) => signer.sign("sign-manifest", fingerprint),
       },
       store,
       nonce: keys.nonce,
+      manifest,
       genesis: { round: 0, hash: manifest.root },
       minParticipants: manifest.parameters.minParticipants,
     });

@@ -6,7 +6,7 @@
  * signature exists: a `Store` whose `save` throws means no signature and no change. The boot nonce
  * is never stored as mine, so a lost or rolled-back register opens nothing of an earlier boot.
  */
-import { compare, type HeaderHash, type RecordHash } from "../protocol/bytes.ts";
+import { compare, type Fingerprint, type HeaderHash, type RecordHash } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { sharesHash } from "../protocol/share.ts";
 import { conviction, type Signed, type Statement } from "../protocol/statements.ts";
@@ -17,10 +17,12 @@ import {
   type Register,
 } from "./register.ts";
 import type {
+  Closing,
   Decision,
   Evidence,
   Facts,
   HeaderView,
+  NextEpoch,
   Refusal,
   ReleaseOptions,
 } from "./release_terms.ts";
@@ -34,7 +36,7 @@ export const MAX_ROUND_GAP = 2 ** 20;
 /** Most milliseconds between a header's time and a server's clock. */
 export const MAX_SKEW_MS = 60_000;
 
-/** The rules of one server; see the module comment. */
+/** The rules of one server in one epoch; see the module comment. */
 export class ReleaseRules {
   readonly #options: ReleaseOptions;
   readonly #nonce: Uint8Array;
@@ -46,7 +48,8 @@ export class ReleaseRules {
   constructor(options: ReleaseOptions) {
     this.#options = options;
     this.#nonce = options.nonce.slice();
-    const owner = { key: options.servers[options.self], genesis: options.genesis.hash };
+    const { servers, self, manifest } = options;
+    const owner = { key: servers[self], manifest: manifest.fingerprint };
     const bytes = options.store.load();
     this.#register = bytes === undefined
       ? { owner, head: options.genesis, released: [] }
@@ -65,6 +68,11 @@ export class ReleaseRules {
   /** What was stored with the head. */
   get attachment(): Uint8Array | undefined {
     return this.#register.attachment;
+  }
+
+  /** The next epoch, once I signed its manifest: but for VOIDs nothing more is signed in this one. */
+  get closed(): Fingerprint | undefined {
+    return this.#register.closed;
   }
 
   /** The header that I opened last, in any boot. */
@@ -102,8 +110,9 @@ export class ReleaseRules {
 
   /** OPEN(h). `content` says what the caller found false in the header (3.7), if anything. */
   open(header: HeaderView, now: number, content?: string): Decision<Of<"open">> {
-    const { head, opened } = this.#register;
+    const { head, opened, closed } = this.#register;
     const statement = { kind: "open", header: header.hash } as const;
+    if (closed !== undefined) return refuse("open-closed");
     if (this.#isOpened(header.hash) && this.#isMine(opened!)) return this.#sign(statement);
     const last = Math.max(head.round, opened?.round ?? 0);
     if (!(header.round > last)) return refuse("open-behind");
@@ -143,8 +152,9 @@ export class ReleaseRules {
     prepares: readonly (Signed | undefined)[],
     facts: Facts,
   ): Decision<Of<"partial">> {
-    const { released, opened } = this.#register;
+    const { released, opened, closed } = this.#register;
     const { servers, self, scheme } = this.#options;
+    if (closed !== undefined) return refuse("partial-closed");
     const all = prepares.filter((signed) => signed !== undefined);
     if (all.length !== servers.length) return refuse("partial-missing");
     if (!this.#oneEach(all)) return refuse("partial-server");
@@ -171,7 +181,8 @@ export class ReleaseRules {
 
   /** PARTIAL(h, P) once more, if I signed it in this boot for a header that extends my head. */
   repeat(h: HeaderHash): Signed<Of<"partial">> | undefined {
-    const { released } = this.#register, { scheme } = this.#options;
+    const { released, closed } = this.#register, { scheme } = this.#options;
+    if (closed !== undefined) return undefined;
     const before = released.find((entry) => equal(entry.header, h) && this.#isMine(entry));
     return before && scheme.sign({ kind: "partial", header: before.header, shares: before.shares });
   }
@@ -204,10 +215,12 @@ export class ReleaseRules {
     facts: { readonly sharesMatch: boolean },
     attachment: Uint8Array,
   ): Decision<Of<"final">> {
-    const { head, released } = this.#register;
-    const { servers, scheme } = this.#options;
+    const { head, released, closed } = this.#register;
+    const { servers, scheme, genesis } = this.#options;
     const statement = { kind: "final", record: record.hash } as const;
-    const same = head.round > 0 && record.round === head.round && equal(record.hash, head.hash);
+    if (closed !== undefined) return refuse("final-closed");
+    const same = head.round > genesis.round && record.round === head.round &&
+      equal(record.hash, head.hash);
     if (same) return this.#sign(statement);
     if (!(record.round > head.round)) return refuse("final-behind");
     if (!equal(record.previous, head.hash)) return refuse("final-head");
@@ -234,6 +247,7 @@ export class ReleaseRules {
     attachment: Uint8Array,
   ): boolean {
     const all = finals.filter((signed) => signed !== undefined);
+    if (this.closed !== undefined) return false;
     if (!(record.round > this.head.round)) return false;
     if (all.length !== this.#options.servers.length || !this.#oneEach(all)) return false;
     const certified = all.every((signed) =>
@@ -245,6 +259,25 @@ export class ReleaseRules {
     return true;
   }
 
+  /**
+   * My signature under the manifest of the next epoch, which starts from my head and ends this epoch
+   * for me; the same manifest may be signed again. `certified`: all FINALs for the head are there.
+   * `content` says what the caller found false in the manifest, if anything.
+   */
+  close(next: NextEpoch, facts: { readonly certified: boolean }, content?: string): Closing {
+    const { head, closed } = this.#register, { manifest, scheme } = this.#options;
+    const same = closed && equal(closed, next.fingerprint);
+    if (same) return { signature: scheme.signManifest(next.fingerprint) };
+    if (closed !== undefined) return refuse("close-twice");
+    if (!equal(next.previous, manifest.fingerprint)) return refuse("close-manifest");
+    if (next.epoch !== manifest.epoch + 1) return refuse("close-epoch");
+    if (!equal(next.start, head.hash)) return refuse("close-head");
+    if (!facts.certified) return refuse("close-uncertified");
+    if (content !== undefined) return refuse("close-content");
+    this.#save({ closed: next.fingerprint.slice() });
+    return { signature: scheme.signManifest(next.fingerprint) };
+  }
+
   /** Replaces what is stored with the head. */
   attach(attachment: Uint8Array): void {
     this.#save({ attachment: attachment.slice() });
@@ -252,9 +285,10 @@ export class ReleaseRules {
 
   /** What PREPARE asks, and PARTIAL asks again: the rule that is broken, if any. */
   #forbids(header: HeaderView, facts: Facts): Refusal | undefined {
-    const { head, opened, released } = this.#register;
+    const { head, opened, released, closed } = this.#register;
     const min = Math.max(2, this.#options.minParticipants);
     const others = released.filter((entry) => !equal(entry.header, header.hash));
+    if (closed !== undefined) return "prepare-closed";
     if (opened === undefined || !this.#isOpened(header.hash)) return "prepare-opened";
     if (!this.#isMine(opened)) return "prepare-boot";
     if (opened.voided) return "prepare-voided";

@@ -2,7 +2,8 @@
  * The words of the release rules: what they are asked with, what they answer, and the code of every
  * rule.
  */
-import type { HeaderHash, RecordHash } from "../protocol/bytes.ts";
+import type { Fingerprint, HeaderHash, RecordHash } from "../protocol/bytes.ts";
+import type { Manifest } from "../protocol/manifest.ts";
 import type { Context, Signed, Statement } from "../protocol/statements.ts";
 
 /** Where the register lives. */
@@ -17,6 +18,8 @@ export interface Store {
 export interface Scheme {
   sign<S extends Statement>(statement: S): Signed<S>;
   verify(signed: Signed): boolean;
+  /** `sign-manifest` over a fingerprint, 64 bytes. */
+  signManifest(fingerprint: Fingerprint): Uint8Array;
 }
 
 /** What the rules need of a header; the caller has read the rest of it. */
@@ -33,6 +36,7 @@ export interface HeaderView {
 
 /** Why a statement is refused: one stable code a rule. PARTIAL may also be refused by `prepare-*`. */
 export const REFUSALS = [
+  "open-closed",
   "open-behind",
   "open-ahead",
   "open-head",
@@ -40,6 +44,7 @@ export const REFUSALS = [
   "open-time",
   "open-carry",
   "open-content",
+  "prepare-closed",
   "prepare-opened",
   "prepare-boot",
   "prepare-voided",
@@ -50,6 +55,7 @@ export const REFUSALS = [
   "prepare-full",
   "prepare-unproven",
   "prepare-twice",
+  "partial-closed",
   "partial-missing",
   "partial-server",
   "partial-header",
@@ -60,6 +66,7 @@ export const REFUSALS = [
   "void-released",
   "void-head",
   "void-ahead",
+  "final-closed",
   "final-behind",
   "final-head",
   "final-missing",
@@ -68,6 +75,12 @@ export const REFUSALS = [
   "final-shares",
   "final-signature",
   "final-match",
+  "close-twice",
+  "close-manifest",
+  "close-epoch",
+  "close-head",
+  "close-uncertified",
+  "close-content",
 ] as const;
 
 /** One of `REFUSALS`. */
@@ -77,6 +90,12 @@ export type Refusal = typeof REFUSALS[number];
 export type Decision<S extends Statement = Statement> =
   | { readonly signed: Signed<S> }
   | { readonly refused: Refusal };
+
+/** What the rules need of the next epoch's manifest; the caller has read the rest of it. */
+export type NextEpoch = Pick<Manifest, "fingerprint" | "epoch" | "previous" | "start">;
+
+/** My signature under the next epoch's manifest, 64 bytes, or the rule that forbids it. */
+export type Closing = { readonly signature: Uint8Array } | { readonly refused: Refusal };
 
 /** Why an earlier header on this head stands in nobody's way; the caller vouches for `context`. */
 export type Evidence =
@@ -101,9 +120,11 @@ export interface ReleaseOptions {
   readonly self: number;
   readonly scheme: Scheme;
   readonly store: Store;
-  /** 32 random bytes, fresh each boot. */
+  /** 32 random bytes, fresh each boot and in each epoch. */
   readonly nonce: Uint8Array;
-  readonly genesis: { readonly round: 0; readonly hash: RecordHash };
+  readonly manifest: Pick<Manifest, "fingerprint" | "epoch">;
+  /** What the epoch starts from: round 0 in epoch 0, later the record that the manifest names. */
+  readonly genesis: { readonly round: number; readonly hash: RecordHash };
   /** At least 2 counts, whatever is given. */
   readonly minParticipants: number;
 }

@@ -52,6 +52,8 @@ export interface Archive {
    * least one if there is one). Each is verified; throws a `StoreError` for one that is damaged.
    */
   read(from: number, count: number, maxBytes: number): readonly Archived[];
+  /** Puts the committee and those before it beside the records: what these are verified with. */
+  describe(lineage: Uint8Array): void;
 }
 
 /** Anyone may read what everyone is told; the folder around it is the owner's. */
@@ -204,6 +206,8 @@ export function openArchive(
     get oldest() {
       return sealed[0]?.first ?? live?.first ?? 0;
     },
+    describe: (lineage) =>
+      folder.run(() => replaceDurably(`${path}/committee`, [lineage], PUBLIC_FILE)),
     append(round, bytes) {
       checkRises(round, newest);
       checkRecord(bytes);

@@ -16,6 +16,7 @@ export function memoryArchive(maxCount: number, maxBytes: number): Archive {
     get oldest() {
       return records[0]?.round ?? 0;
     },
+    describe() {},
     append(round, bytes) {
       checkRises(round, this.newest);
       records.push({ round, bytes });

@@ -212,7 +212,7 @@ function reader(
     from,
     verify: verify!,
     archive,
-    manifest: archive === undefined ? undefined : manifest ?? `${archive}/../manifest`,
+    manifest: archive === undefined ? undefined : manifest ?? `${archive}/committee`,
   };
 }
 

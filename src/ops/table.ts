@@ -209,8 +209,8 @@ export const OPTIONS = {
   manifest: row({
     roles: ["reader"],
     kind: text("FILE", "a file"),
-    absent: "manifest beside --archive",
-    meaning: "with --archive: the signed manifest of the committee",
+    absent: "the file committee in --archive",
+    meaning: "with --archive: the committee and those before it, as a server keeps them",
   }),
   engine: row({
     roles: SERVER,

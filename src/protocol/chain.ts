@@ -1,21 +1,22 @@
 /**
- * The chain of records, followed by someone who holds nothing but the manifest, from any source.
+ * The chain of records, followed by someone who holds nothing but the manifest, from any source;
+ * over changes of the committee by someone who holds the manifests of all epochs on the way.
  */
 import { participants } from "./aggregate.ts";
 import { equal, type HeaderHash, hex, type RecordHash } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { type Layout, layoutOf, NO_GRANTS } from "./layout.ts";
-import type { Manifest } from "./manifest.ts";
+import { checkSuccession, type Manifest } from "./manifest.ts";
 import { type CertifiedRecord, checkCertificate, decodeCertified, type Record } from "./record.ts";
 import { readSlot } from "./slot.ts";
 
 /** The end of a chain: what the next header and record must extend. */
 export interface Head {
   readonly round: number;
-  /** Unix ms of its header; 0 at genesis. */
+  /** Unix ms of its header; 0 where an epoch begins. */
   readonly time: number;
   readonly hash: RecordHash;
-  /** Hash of its header: what the granted commitments were made under. Absent at genesis. */
+  /** Hash of its header: what the granted commitments were made under. Absent where an epoch begins. */
   readonly header?: HeaderHash;
   /** What it grants to the next round. */
   readonly layout: Layout;
@@ -33,6 +34,8 @@ export interface Message {
 
 /** A record that extends the chain, with what was read from it. */
 export interface Verified extends CertifiedRecord {
+  /** The manifest of its epoch. */
+  readonly manifest: Manifest;
   readonly messages: readonly Message[];
   /** Indices of those who took part. */
   readonly participants: readonly number[];
@@ -42,9 +45,13 @@ export interface Verified extends CertifiedRecord {
   readonly linked: boolean;
 }
 
-/** The head before the first round of a manifest. */
-export function genesis(manifest: Manifest): Head {
-  return { round: 0, time: 0, hash: manifest.root, layout: NO_GRANTS };
+/**
+ * The head before the first round of a manifest: it grants nothing, so the first header has carry 0.
+ * `round` is that of the record which a later epoch starts from; whoever does not know it gives none
+ * and takes any round for the first.
+ */
+export function genesis(manifest: Manifest, round = 0): Head {
+  return { round, time: 0, hash: manifest.root, layout: NO_GRANTS };
 }
 
 /** The head that a record makes. */
@@ -91,8 +98,15 @@ function checkParticipants(record: Record, manifest: Manifest): void {
   }
 }
 
-/** Follows a chain of certified records. */
+/**
+ * Follows a chain of certified records, from epoch to epoch: with the record that the next epoch
+ * starts from, the present one is over and its grants have lapsed.
+ */
 export class Chain {
+  /** Successive manifests from the first one known on. */
+  readonly #epochs: Manifest[];
+  /** The place among them of the one whose records come next. */
+  #at = 0;
   #head: Head;
   #linked: boolean;
 
@@ -100,31 +114,92 @@ export class Chain {
    * Starts at genesis, or, with `anywhere`, at whatever certified record comes first: its own link
    * cannot be checked then, all later ones can.
    */
-  constructor(readonly manifest: Manifest, options: { readonly anywhere?: boolean } = {}) {
+  constructor(manifest: Manifest, options: { readonly anywhere?: boolean } = {}) {
+    this.#epochs = [manifest];
     this.#head = genesis(manifest);
     this.#linked = !options.anywhere;
   }
 
-  /** The last record verified, or genesis. */
+  /** The last record verified, or what the epoch starts from. */
   get head(): Head {
     return this.#head;
   }
 
+  /** The manifest of the epoch whose records come next. */
+  get manifest(): Manifest {
+    return this.#epochs[this.#at];
+  }
+
+  /** The newest manifest known. */
+  get newest(): Manifest {
+    return this.#epochs[this.#epochs.length - 1];
+  }
+
+  /**
+   * Learns of the epoch after the newest one known; whether it is to be trusted is for the caller
+   * to judge (`acceptLineage`). A manifest that is known already changes nothing; a `ProtocolError`
+   * for one that does not follow.
+   */
+  adopt(next: Manifest): void {
+    if (this.#epochs.some(({ fingerprint }) => equal(fingerprint, next.fingerprint))) return;
+    checkSuccession(this.newest, next);
+    this.#epochs.push(next);
+    this.#arrive();
+  }
+
   /** Verifies one encoded certified record and moves on to it; a `ProtocolError` changes nothing. */
   extend(bytes: Uint8Array): Verified {
-    const certified = decodeCertified(bytes, this.manifest);
+    const at = this.#epochOf(bytes), manifest = this.#epochs[at];
+    const certified = decodeCertified(bytes, manifest);
     const { record } = certified;
-    const linked = this.#linked || equal(record.header.previous, this.#head.hash);
-    if (linked) checkLink(record, this.#head, this.manifest);
-    else checkParticipants(record, this.manifest);
-    checkCertificate(this.manifest, certified);
+    const before = at === this.#at ? this.#head : genesis(manifest);
+    const linked = this.#linked || equal(record.header.previous, before.hash);
+    if (linked) checkLink(record, before, manifest);
+    else checkParticipants(record, manifest);
+    checkCertificate(manifest, certified);
     const { messages, badSlots } = linked
-      ? readMessages(record, this.#head, this.manifest)
+      ? readMessages(record, before, manifest)
       : { messages: [], badSlots: 0 };
-    this.#head = headOf(record, this.manifest);
+    this.#at = at;
+    this.#head = headOf(record, manifest);
     this.#linked = true;
-    return { ...certified, messages, badSlots, participants: participants(record.bitmap), linked };
+    this.#arrive();
+    const taking = participants(record.bitmap);
+    return { ...certified, manifest, messages, badSlots, participants: taking, linked };
   }
+
+  /** The place of the manifest that a record's header names; the present one, once linked. */
+  #epochOf(bytes: Uint8Array): number {
+    const committee = committeeOf(bytes);
+    const at = this.#epochs.findIndex(({ fingerprint }) => equal(fingerprint, committee));
+    // Of no epoch known: what reads the header says so.
+    if (at < 0 || at === this.#at) return this.#at;
+    if (!this.#linked) return at;
+    const { epoch, start } = this.#epochs[Math.max(at, this.#at)], { hash, round } = this.#head;
+    throw new ProtocolError(
+      "chain",
+      at > this.#at
+        ? `a record of epoch ${epoch}, which starts from ${hex(start).slice(0, 16)}, after ${
+          hex(hash).slice(0, 16)
+        } of round ${round}`
+        : `a record of epoch ${this.#epochs[at].epoch} after the start of epoch ${epoch}`,
+    );
+  }
+
+  /** Goes on to the next epoch, if it starts here; there may be nothing in it but its successor. */
+  #arrive(): void {
+    while (this.#at + 1 < this.#epochs.length) {
+      const next = this.#epochs[this.#at + 1];
+      if (!equal(next.start, this.#head.hash)) return;
+      this.#at++;
+      this.#head = genesis(next, this.#head.round);
+    }
+  }
+}
+
+/** The fingerprint that a record's header names; empty if there are too few bytes. */
+function committeeOf(bytes: Uint8Array): Uint8Array {
+  return bytes instanceof Uint8Array ? bytes.subarray(32, 64) : new Uint8Array(0);
 }
 
 /** The good slots of a record, in slot order, against the grants of the head before it. */

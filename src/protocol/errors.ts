@@ -21,7 +21,7 @@ export type ProtocolErrorCode =
   | "key"
   /** Another instance, committee or header than the one that is expected. */
   | "mismatch"
-  /** A record or header that does not extend the chain. */
+  /** A record, header or manifest that does not extend the one before. */
   | "chain";
 
 /** A byte string, or a statement, that breaks a rule of the protocol. */

@@ -16,7 +16,7 @@ import {
 } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { hash } from "./hash.ts";
-import { checkPublicKey, type Signer, verify } from "./keys.ts";
+import { checkPublicKey, type Signer } from "./keys.ts";
 import {
   encodeParameters,
   MAX_SERVERS,
@@ -94,34 +94,20 @@ export function signManifest(signer: Signer, manifest: Manifest): Uint8Array {
   return signer.sign("sign-manifest", manifest.fingerprint);
 }
 
-/** A manifest with every member's signature, as it is handed to whoever asks. */
-export function encodeSignedManifest(
-  manifest: Manifest,
-  signatures: readonly Uint8Array[],
-): Uint8Array {
-  const out = new Writer().vector(manifest.bytes);
-  for (const signature of signatures) out.bytes(signature);
-  return out.end();
-}
-
-/** Reads a signed manifest of epoch 0 of `instance` and checks all N signatures. */
-export function decodeSignedManifest(bytes: Uint8Array, instance: Uint8Array): Manifest {
-  const reader = new Reader(bytes, "signed manifest");
-  const manifest = decodeManifest(reader.bounded(1, MAX_MANIFEST_BYTES, "manifest"));
-  const signatures = manifest.servers.map(() => reader.bytes(64));
-  reader.end();
-  if (!equal(manifest.instance, instance)) {
-    throw new ProtocolError("mismatch", "a manifest of another instance");
+/**
+ * Throws unless `next` may follow `before`: the next epoch of the same instance with the same
+ * parameters, which names it. What differs are the servers and the record it starts from.
+ */
+export function checkSuccession(before: Manifest, next: Manifest): void {
+  const fail = (what: string): never => {
+    throw new ProtocolError("chain", `a manifest of epoch ${next.epoch} ${what}`);
+  };
+  if (next.epoch !== before.epoch + 1) fail(`after epoch ${before.epoch}: epochs rise by one`);
+  if (!equal(next.previous, before.fingerprint)) fail("that follows another than the one before");
+  if (!equal(next.instance, before.instance)) fail("of another instance than the one before");
+  if (!equal(encodeParameters(next.parameters), encodeParameters(before.parameters))) {
+    fail("with other parameters: only servers change, other parameters are a new instance");
   }
-  if (manifest.epoch !== 0) {
-    throw new ProtocolError("mismatch", `a manifest of epoch ${manifest.epoch}, expected 0`);
-  }
-  manifest.servers.forEach((server, i) => {
-    if (!verify(server, signatures[i], "sign-manifest", manifest.fingerprint)) {
-      throw new ProtocolError("signature", `a manifest without the signature of server ${i}`);
-    }
-  });
-  return manifest;
 }
 
 /** Place of a server's key in the manifest, or −1. */

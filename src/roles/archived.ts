@@ -12,22 +12,27 @@ import type { Kept, Records } from "./records.ts";
 const READ_RECORDS = 64, READ_BYTES = 8 * 2 ** 20;
 
 /**
- * The records from round `from` on, 0 for all, in order. Throws `Protocol`, which names the round,
+ * The records from round `from` on, 0 for all, in order, of successive committees. Throws `Protocol`, which names the round,
  * at the first that does not verify, or where some are missing.
  */
-export function* readArchived(records: Records, manifest: Manifest, from: number): Generator<Seen> {
+export function* readArchived(
+  records: Records,
+  epochs: readonly Manifest[],
+  from: number,
+): Generator<Seen> {
   if (records.newest < Math.max(from, 1)) {
     throw new Protocol(
       `no record from round ${from} on: ` +
         (records.newest === 0 ? "the archive is empty" : `the newest is ${records.newest}`),
     );
   }
-  const chain = new Chain(manifest, { anywhere: true });
+  const chain = new Chain(epochs[0], { anywhere: true });
+  for (const manifest of epochs) chain.adopt(manifest);
   let last = 0;
   for (const kept of all(records, Math.max(0, from - LEAD_ROUNDS))) {
     const { round } = kept;
     try {
-      if (last === 0 && (from === 0 || round > from)) begins(kept, manifest);
+      if (last === 0 && (from === 0 || round > from)) begins(kept, epochs[0]);
       const verified = chain.extend(kept.bytes);
       if (verified.record.header.round !== round) {
         throw new ProtocolError("mismatch", `it is the record of ${verified.record.header.round}`);

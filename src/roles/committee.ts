@@ -1,9 +1,10 @@
 /**
- * How a client, reader or aggregator gets to know the committee: the manifest, signed by every
+ * How a client, reader or aggregator gets to know the committee: its lineage, signed by every
  * member, from any server or aggregator that has it; against the pin where there is one.
  */
-import { equal, type Fingerprint, hex } from "../protocol/bytes.ts";
-import { decodeSignedManifest, type Manifest } from "../protocol/manifest.ts";
+import { type Fingerprint, hex } from "../protocol/bytes.ts";
+import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
+import type { Manifest } from "../protocol/manifest.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
 import { ConnectTimeout, Refused } from "./errors.ts";
@@ -27,7 +28,7 @@ export function holders(network: Network, ...roles: readonly ("aggregator" | "se
   return roles.flatMap((role) => network.peers(role));
 }
 
-/** A committee that was met: its manifest, and the bytes with every member's signature. */
+/** A committee that was met: its manifest, and the bytes of its lineage. */
 export interface Committee {
   readonly manifest: Manifest;
   readonly signed: Uint8Array;
@@ -60,22 +61,17 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
       candidates: () => holders(network, "server", "aggregator"),
       events: (stream) => ({
         frame: (bytes) => {
-          const manifest = decodeSignedManifest(bytes, instance.id);
-          if (pin && !equal(manifest.fingerprint, pin)) {
+          const lineage = decodeLineage(bytes, instance.id);
+          const answer = acceptLineage(lineage, { pin });
+          if ("refused" in answer) {
             observe("warn", "another committee", {
               peer: stream.peer.id,
-              fingerprint: hex(manifest.fingerprint),
+              fingerprint: hex(lineage[lineage.length - 1].manifest.fingerprint),
+              reason: answer.message,
             });
-            return settle(() =>
-              reject(
-                new Refused(
-                  `the committee of ${instance.name} is ${
-                    hex(manifest.fingerprint)
-                  }, expected the pinned ${hex(pin)}`,
-                ),
-              )
-            );
+            return settle(() => reject(new Refused(`${instance.name}: ${answer.message}`)));
           }
+          const manifest = answer.accepted;
           observe("info", "committee met", {
             fingerprint: hex(manifest.fingerprint),
             servers: manifest.servers.length,

@@ -173,7 +173,7 @@ export class Gathering {
   #handOut(): void {
     const { committee } = this.#genesis;
     if (!committee) return;
-    for (const stream of this.#curious) stream.send(committee.signed);
+    for (const stream of this.#curious) stream.send(committee.lineage);
     this.#curious.clear();
   }
 

@@ -8,10 +8,10 @@
 import { readFile } from "../ops/system.ts";
 import { memoryFolder, openFolder } from "../ops/folder.ts";
 import { StoreError } from "../ops/files.ts";
-import { equal, hex } from "../protocol/bytes.ts";
 import { Chain } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import { decodeSignedManifest, type Manifest } from "../protocol/manifest.ts";
+import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
+import type { Manifest } from "../protocol/manifest.ts";
 import { encodeCertified } from "../protocol/record.ts";
 import { readArchived, Tally } from "./archived.ts";
 import { holders } from "./committee.ts";
@@ -127,9 +127,9 @@ export function readFiles(
 ): boolean {
   const { options: { archive, from = 0, json, verify }, print } = p;
   if (archive === undefined) return false;
-  const { manifest, signed } = manifestOnDisk(p), tally = new Tally();
-  if (json && !verify && !print(manifestLine(signed))) return true;
-  for (const seen of readArchived(open(archive), manifest, from)) {
+  const { epochs, bytes } = committeeOnDisk(p), tally = new Tally();
+  if (json && !verify && !print(manifestLine(bytes))) return true;
+  for (const seen of readArchived(open(archive), epochs, from)) {
     tally.add(seen);
     if (!verify && !print(recordLines(seen, json))) return true;
   }
@@ -137,14 +137,14 @@ export function readFiles(
   return true;
 }
 
-/** The signed manifest beside an archive's files, held against the pin. */
-export function manifestOnDisk(
-  { options: { manifest: file, committee }, instance }: Pick<Process, "options" | "instance">,
-): { readonly manifest: Manifest; readonly signed: Uint8Array } {
-  const mend = "name the signed manifest in --manifest, and add --allow-read with its path";
-  let signed: Uint8Array, manifest: Manifest;
+/** The committee of an archive's files, epoch by epoch, held against the pin. */
+export function committeeOnDisk(
+  { options: { manifest: file, committee: pin }, instance }: Pick<Process, "options" | "instance">,
+): { readonly epochs: readonly Manifest[]; readonly bytes: Uint8Array } {
+  const mend = "name the committee's file in --manifest, and add --allow-read with its path";
+  let bytes: Uint8Array;
   try {
-    signed = readFile(file!);
+    bytes = readFile(file!);
   } catch (error) {
     throw new StoreError(
       "permission",
@@ -152,25 +152,20 @@ export function manifestOnDisk(
     );
   }
   try {
-    manifest = decodeSignedManifest(signed, instance.id);
+    const lineage = decodeLineage(bytes, instance.id), answer = acceptLineage(lineage, { pin });
+    if ("refused" in answer) throw new Refused(`the committee of ${file}: ${answer.message}`);
+    return { epochs: lineage.map(({ manifest }) => manifest), bytes };
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new StoreError(
       "damaged",
-      `${file} is no signed manifest of ${instance.name} (${error.message}): ${mend}`,
+      `${file} is no committee of ${instance.name} (${error.message}): ${mend}`,
     );
   }
-  const { fingerprint } = manifest;
-  if (committee && !equal(fingerprint, committee)) {
-    throw new Refused(
-      `the committee of ${file} is ${hex(fingerprint)}, expected the pinned ${hex(committee)}`,
-    );
-  }
-  return { manifest, signed };
 }
 
-function manifestLine(signed: Uint8Array): string {
-  return `${JSON.stringify({ manifest: base64(signed) })}\n`;
+function manifestLine(lineage: Uint8Array): string {
+  return `${JSON.stringify({ manifest: base64(lineage) })}\n`;
 }
 
 function checkPlace(after: Uint8Array, manifest: Manifest, folder: string): void {

@@ -4,10 +4,10 @@
 import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
-import { MAX_MANIFEST_BYTES } from "../protocol/manifest.ts";
+import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { MAX_GENESIS_FRAME } from "../committee/genesis.ts";
-import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
+import type { Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
 import type { StreamKind } from "../universe/network.ts";
 
@@ -17,12 +17,8 @@ const MAX_WAITING_FRAMES = 16;
 /** Longest frame between servers: an engine's snapshot or a head's evidence. */
 export const MAX_COMMITTEE_FRAME = 64 * 2 ** 20;
 
-/** Anyone asks a server or aggregator for the signed manifest: one frame comes. */
-export const SERVER_REGISTRY: StreamKind = kind(
-  "server-registry",
-  MAX_MANIFEST_BYTES + 4 + 64 * MAX_SERVERS,
-  4,
-);
+/** Anyone asks a server or aggregator for the lineage of committees: one frame comes. */
+export const SERVER_REGISTRY: StreamKind = kind("server-registry", MAX_LINEAGE_BYTES, 4);
 
 /** Servers that have proven the secret form their committee, or ask for the one that stands. */
 export const GENESIS: StreamKind = kind("genesis", MAX_GENESIS_FRAME, 2);

@@ -1,21 +1,16 @@
 /**
  * A random adversary against the release rules: one honest server of three. The corrupt two sign
- * anything and decide what the honest one is asked, when it restarts, and, where amnesia is
- * allowed, what its disk holds then. Most moves are valid, so that rounds get far; some are spoiled.
+ * anything and decide what the honest one is asked, in which epoch, when it restarts, and, where
+ * amnesia is allowed, what its disk holds then. Most moves are valid, so that rounds get far; some
+ * are spoiled.
  */
 import { MAX_RELEASED_PER_HEAD } from "../../src/committee/register.ts";
 import type { Evidence, ReleaseRules } from "../../src/committee/release.ts";
 import { sharesHash } from "../../src/protocol/share.ts";
 import type { Signed } from "../../src/protocol/statements.ts";
-import {
-  factsOf,
-  id,
-  type ModelAggregate,
-  type ModelHeader,
-  type ModelRecord,
-  type Violation,
-} from "./oracle.ts";
-import { count, SERVERS, Subject, type Tally, Violated } from "./subject.ts";
+import type { Attempt, Stage } from "./attempt.ts";
+import { factsOf, id, type ModelAggregate, type ModelRecord, type Violation } from "./oracle.ts";
+import { count, type ModelEpoch, SERVERS, Subject, type Tally, Violated } from "./subject.ts";
 
 /** How much the adversary does. */
 export interface Attack {
@@ -47,22 +42,8 @@ export function attack(rules: typeof ReleaseRules, options: Attack): Tally {
   return tally;
 }
 
-/** A header with what the adversary has made of it. */
-interface Attempt extends ModelHeader {
-  readonly aggregates: ModelAggregate[];
-  readonly commitments: Map<number, Uint8Array[]>;
-  readonly partials: (Signed | undefined)[];
-  prepare?: Signed;
-  prepares?: readonly (Signed | undefined)[];
-  excuse?: Evidence;
-  /** Whether nobody is to say VOID of it in truth. */
-  stubborn?: boolean;
-  record?: ModelRecord;
-}
-
 class Schedule extends Subject {
-  readonly #attempts: Attempt[] = [];
-  readonly #records: ModelRecord[] = [];
+  readonly #stages = new Map<ModelEpoch, Stage>();
   /** The header opened last, in this boot. */
   #live: Attempt | undefined;
   #finals = 0;
@@ -79,15 +60,31 @@ class Schedule extends Subject {
     }
   }
 
+  get #stage(): Stage {
+    let stage = this.#stages.get(this.here);
+    if (!stage) {
+      stage = { attempts: [], records: [], successors: [] };
+      this.#stages.set(this.here, stage);
+    }
+    return stage;
+  }
+  get #attempts(): Attempt[] {
+    return this.#stage.attempts;
+  }
+  get #records(): ModelRecord[] {
+    return this.#stage.records;
+  }
+
   override boot(): void {
     this.#live = undefined;
     super.boot();
   }
 
   override restart(): void {
-    const before = this.#live;
+    const before = this.#live, { here } = this;
+    if (this.chance(0.3)) this.here = this.pick(this.epochs);
     super.restart();
-    if (before && this.chance(0.4)) {
+    if (before && here === this.here && this.chance(0.4)) {
       this.#prepare(before);
       this.#partial(before);
     }
@@ -101,6 +98,7 @@ class Schedule extends Subject {
 
   #step(): void {
     this.calm = 1;
+    if (this.rules.closed && this.chance(0.08)) return this.goOn();
     if (this.chance(0.66)) {
       this.calm = 0.25;
       const live = this.#live;
@@ -123,8 +121,10 @@ class Schedule extends Subject {
     else if (move < 60) this.#partial(old);
     else if (move < 76) this.#final(old);
     else if (move < 82) this.#void(this.chance(0.3) ? this.#live ?? old : old);
-    else if (move < 88) this.restart();
-    else if (move < 96) this.#adopt();
+    else if (move < 87) this.restart();
+    else if (move < 93) this.#adopt();
+    else if (move < 94) this.#repeat(old);
+    else if (move < 98) this.#close();
     else this.now += this.below(50_000);
   }
 
@@ -144,11 +144,12 @@ class Schedule extends Subject {
         ? head.hash
         : this.#records.length
         ? this.pick(this.#records).hash
-        : this.genesis,
+        : this.here.genesis.hash,
       nonce: wrong === 4 || (wrong === 0 && this.chance(0.5))
         ? this.pick(this.nonces)
         : this.nonces.at(-1)!,
       lie: wrong === 5 ? "another roster" : undefined,
+      committee: this.here.manifest.fingerprint,
       carry,
       aggregates: [],
       commitments: new Map(),
@@ -287,11 +288,35 @@ class Schedule extends Subject {
     );
     if (this.spoil(0.1)) all[this.liar()] = all[this.below(3)];
     if (this.spoil(0.1)) all.reverse();
-    const { head } = this.rules;
+    const { head, closed } = this.rules;
     const adopted = this.rules.adopt(record, all, record.hash);
     if (!adopted) return;
+    if (closed) throw new Violated("past close");
     if (!this.oracle.finals.has(id(record.hash))) throw new Violated("certified without all");
     if (!this.oracle.amnesic || record.round <= head.round) throw new Violated("fork");
+  }
+
+  #repeat(header: Attempt): void {
+    const again = this.rules.repeat(header.hash);
+    if (again) this.ask(() => ({ signed: again }));
+  }
+
+  /** Asks for the end of the epoch: for the same manifest again, or for another. */
+  #close(): void {
+    const { head } = this.rules, { manifest } = this.here, { successors, records } = this.#stage;
+    const { certified } = this.oracle, wrong = this.spoil(0.4) ? this.below(4) : -1;
+    if (head.round > this.here.genesis.round && this.chance(0.6)) certified.add(id(head.hash));
+    const next = successors.length && this.chance(0.4) ? this.pick(successors) : {
+      fingerprint: this.fresh(),
+      epoch: manifest.epoch + (wrong === 0 ? 2 * this.below(2) : 1),
+      previous: wrong === 1 ? this.fresh() : manifest.fingerprint,
+      start: wrong === 2 && records.length ? this.pick(records).hash : head.hash,
+      lie: wrong === 3 ? "other parameters" : undefined,
+    };
+    successors.push(next);
+    const facts = { certified: certified.has(id(head.hash)) };
+    if (!this.askClose(() => this.rules.close(next, facts, next.lie), next)) return;
+    this.epoch(next, this.rules.head.round, next.start);
   }
 
   /** What is needed to release another header on this head. */

@@ -1,7 +1,8 @@
 /** How a committee forms, in every order, through crashes, and with servers that do not fit. */
 import assert from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
-import { createManifest, decodeSignedManifest, signManifest } from "../../src/protocol/manifest.ts";
+import { decodeLineage } from "../../src/protocol/lineage.ts";
+import { createManifest, signManifest } from "../../src/protocol/manifest.ts";
 import { PRESETS } from "../../src/protocol/parameters.ts";
 import { concat } from "../../src/protocol/bytes.ts";
 import { Random } from "../protocol/random.ts";
@@ -35,7 +36,7 @@ for (const size of [2, 3, 5]) {
       it.stands(it.manifest());
       for (const { formed } of it.parties) {
         assert.equal(
-          hex(decodeSignedManifest(formed!.signed, INSTANCE).fingerprint),
+          hex(decodeLineage(formed!.lineage, INSTANCE)[0].manifest.fingerprint),
           hex(it.manifest().fingerprint),
         );
       }

@@ -7,7 +7,9 @@ import {
   type Evidence,
   type Facts,
   type HeaderView,
+  type NextEpoch,
   type Refusal,
+  type ReleaseOptions,
   ReleaseRules,
   type Store,
 } from "../../src/committee/release.ts";
@@ -24,6 +26,7 @@ import {
 export const NOW = 1_700_000_000_000;
 export const SIGNERS = [7, 8, 9].map((n) => signer(new Uint8Array(32).fill(n)));
 export const SERVERS = SIGNERS.map(({ key }) => key);
+export const MANIFEST = { fingerprint: named("manifest"), epoch: 0 } as const;
 export const GENESIS = { round: 0, hash: named("genesis") } as const;
 
 export function named(name: string): Uint8Array {
@@ -45,15 +48,27 @@ export class Disk implements Store {
   }
 }
 
-export function boot(disk: Disk, name = "boot 1", minParticipants = 3): ReleaseRules {
+/** What the rules of epoch 0 go by. */
+const EPOCH_0 = { manifest: MANIFEST, genesis: GENESIS };
+
+export function boot(
+  disk: Disk,
+  name = "boot 1",
+  minParticipants = 3,
+  epoch: Partial<Pick<ReleaseOptions, "manifest" | "genesis">> = {},
+): ReleaseRules {
   const scheme = {
     sign: <S extends Statement>(statement: S) => {
       disk.log.push(statement.kind);
       return signStatement(SIGNERS[0], statement);
     },
     verify: verifyStatement,
+    signManifest: (fingerprint: Uint8Array) => {
+      disk.log.push("manifest");
+      return SIGNERS[0].sign("sign-manifest", fingerprint);
+    },
   };
-  const common = { servers: SERVERS, self: 0, genesis: GENESIS, minParticipants };
+  const common = { servers: SERVERS, self: 0, minParticipants, ...EPOCH_0, ...epoch };
   return new ReleaseRules({ ...common, scheme, store: disk, nonce: named(name) });
 }
 
@@ -80,6 +95,11 @@ export function partials(h: HeaderView, digest = DIGEST): Signed[] {
 export function recordOf(h: HeaderView, name = "") {
   const { round, previous, hash } = h;
   return { hash: named(`record ${round} ${name}`), round, previous, header: hash };
+}
+/** The manifest after epoch 0's that starts from a record. */
+export function nextFrom(start: Uint8Array, change: Partial<NextEpoch> = {}): NextEpoch {
+  const common = { epoch: 1, previous: MANIFEST.fingerprint, start };
+  return { fingerprint: named("next manifest"), ...common, ...change };
 }
 export function voidOf(h: HeaderView, server = 1): Evidence {
   return { void: says(server, { kind: "void", header: h.hash, nonce: named("its") }) };

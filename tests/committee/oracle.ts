@@ -1,8 +1,8 @@
 /**
  * What an honest server must never have said, judged from its statements alone: the meanings of
- * protocol.md 3.6 and 8, with none of the state that `ReleaseRules` keeps.
+ * protocol.md 3.6, 4 and 8, with none of the state that `ReleaseRules` keeps.
  */
-import type { Facts, HeaderView } from "../../src/committee/release.ts";
+import type { Facts, HeaderView, NextEpoch } from "../../src/committee/release.ts";
 import { sharesHash } from "../../src/protocol/share.ts";
 import type { Signed, Statement } from "../../src/protocol/statements.ts";
 
@@ -10,6 +10,9 @@ import type { Signed, Statement } from "../../src/protocol/statements.ts";
 export const VIOLATIONS = [
   "double opening",
   "fork",
+  "past close",
+  "two successors",
+  "false successor",
   "self-conviction",
   "changed share",
   "share not committed",
@@ -31,6 +34,13 @@ export type Violation = typeof VIOLATIONS[number];
 
 /** A header of the model; `lie` says what is false in its contents. */
 export interface ModelHeader extends HeaderView {
+  readonly lie: string | undefined;
+  /** Fingerprint of the manifest that it names. */
+  readonly committee: Uint8Array;
+}
+
+/** The manifest of a next epoch in the model; `lie` says what is false in it. */
+export interface ModelManifest extends NextEpoch {
   readonly lie: string | undefined;
 }
 
@@ -57,6 +67,10 @@ export interface Situation {
   readonly head: Uint8Array;
   readonly nonce: Uint8Array;
   readonly now: number;
+  /** The epoch that it is asked in. */
+  readonly manifest: { readonly fingerprint: Uint8Array; readonly epoch: number };
+  /** Whether it knew that epoch to be closed. */
+  readonly closed: boolean;
 }
 
 /** A number that names 32 bytes of the model. */
@@ -78,7 +92,9 @@ export class Oracle {
   readonly headers = new Map<number, ModelHeader>();
   readonly aggregates = new Map<number, ModelAggregate>();
   readonly records = new Map<number, ModelRecord>();
-  /** Set once the honest server lost its disk: it may fork the log then. */
+  /** Records that all have signed. */
+  readonly certified = new Set<number>();
+  /** Set once the honest server lost its disk: it may fork the log, and close an epoch again, then. */
   amnesic = false;
   /** FINALs of the honest server, by record. */
   readonly finals = new Map<number, Signed>();
@@ -124,6 +140,7 @@ export class Oracle {
 
   /** The verdict on a statement of the honest server, which was made upon what others `said`. */
   judge(s: Statement, said: readonly (Signed | undefined)[], at: Situation): Violation | undefined {
+    if (s.kind !== "void" && this.#isClosed(at)) return "past close";
     if (s.kind === "final") return this.#final(this.records.get(id(s.record))!, at);
     const header = this.headers.get(id(s.header))!, h = id(s.header);
     const boot = id(header.nonce);
@@ -148,6 +165,26 @@ export class Oracle {
         if (this.#claims.get(`partial ${h}`) === id(s.shares)) return undefined;
         return this.#released(s, header, said, at);
     }
+  }
+
+  /** The verdict on its signature under the manifest of a next epoch. */
+  close(next: ModelManifest, at: Situation): Violation | undefined {
+    const { fingerprint, epoch } = at.manifest, name = `closed ${id(fingerprint)}`;
+    const again = this.#claims.get(name) === id(next.fingerprint);
+    if (this.#differs(name, id(next.fingerprint)) && !this.amnesic) return "two successors";
+    if (again) return undefined;
+    if (id(next.previous) !== id(fingerprint) || next.epoch !== epoch + 1 || next.lie) {
+      return "false successor";
+    }
+    if (!this.certified.has(id(next.start))) return "false successor";
+    if (id(next.start) !== id(at.head)) return "false successor";
+    const beyond = !this.amnesic && this.#claims.has(`final after ${id(next.start)}`);
+    return beyond ? "past close" : undefined;
+  }
+
+  /** Whether the honest server ended an epoch; where it lost its disk, as far as it knew. */
+  #isClosed({ manifest, closed }: Situation): boolean {
+    return closed || (!this.amnesic && this.#claims.has(`closed ${id(manifest.fingerprint)}`));
   }
 
   #released(
@@ -181,6 +218,7 @@ export class Oracle {
     if (id(header.previous) !== id(at.head)) return "past head";
     const excused = this.#releases.every((other) =>
       id(other.previous) !== id(header.previous) ||
+      id(other.committee) !== id(header.committee) ||
       (this.amnesic && id(other.nonce) !== id(header.nonce)) ||
       this.#excused.has(id(other.hash))
     );

@@ -9,6 +9,8 @@ import {
   finish,
   GENESIS,
   header,
+  MANIFEST,
+  nextFrom,
   NOW,
   partials,
   prepares,
@@ -42,13 +44,16 @@ Deno.test("a disk that fails means no signature and no change", () => {
   assert.deepEqual(rules.head, GENESIS);
   failing(() => rules.attach(SHARE));
   assert.equal(rules.attachment, undefined);
+  failing(() => rules.close(nextFrom(GENESIS.hash), { certified: true }));
+  assert.equal(rules.closed, undefined);
+  failing(() => rules.final(recordOf(h), partials(h), { sharesMatch: true }, SHARE));
 });
 
 Deno.test("a register that is damaged, another's or of this very boot is not loaded", () => {
   const disk = new Disk(), rules = boot(disk);
   const { hash: previous } = finish(rules, header(1));
   release(rules, header(2, { previous }));
-  const good = disk.bytes!, owner = { key: SERVERS[0], genesis: GENESIS.hash };
+  const good = disk.bytes!, owner = { key: SERVERS[0], manifest: MANIFEST.fingerprint };
   assert.deepEqual(decodeRegister(good, owner).head.round, 1);
   const loads = (bytes: Uint8Array, name = "boot 2") => {
     disk.bytes = bytes;
@@ -60,13 +65,14 @@ Deno.test("a register that is damaged, another's or of this very boot is not loa
     assert.throws(loads(good.subarray(0, length)), ProtocolError, `cut to ${length}`);
   }
   assert.throws(loads(Uint8Array.of(...good, 0)), ProtocolError);
-  const flags = [0, 1, 33, 105, 142, 142 + 73, good.length - 97];
+  assert.throws(loads(Uint8Array.of(1, ...good.subarray(1))), /version 1, expected 2: start the/);
+  const flags = [0, 1, 33, 105, 142, 142 + 73, good.length - 98, good.length - 1];
   for (const at of flags) {
     const bytes = good.slice();
     bytes[at] ^= 0xff;
     assert.throws(loads(bytes), ProtocolError, `byte ${at}`);
   }
-  const twice = Uint8Array.of(...good, ...good.subarray(-96));
-  twice[good.length - 97] = 2;
+  const twice = Uint8Array.of(...good.subarray(0, -1), ...good.subarray(-97));
+  twice[good.length - 98] = 2;
   assert.throws(loads(twice), ProtocolError);
 });

@@ -2,9 +2,9 @@
  * The honest server under attack: its rules, its disk and its boots, with an oracle that hears
  * every word, and the dice of one schedule. Signatures are abstract: valid is what was issued.
  */
-import type { Decision, Refusal, ReleaseRules } from "../../src/committee/release.ts";
+import type { Closing, Decision, Refusal, ReleaseRules } from "../../src/committee/release.ts";
 import type { Signed, Statement } from "../../src/protocol/statements.ts";
-import { Oracle, type Violation } from "./oracle.ts";
+import { id, type ModelManifest, Oracle, type Situation, type Violation } from "./oracle.ts";
 
 /** What came of a number of schedules. */
 export interface Tally {
@@ -30,6 +30,14 @@ export class Violated extends Error {
   }
 }
 
+/** An epoch that the honest server is in, with the disk that it has for it. */
+export interface ModelEpoch {
+  readonly manifest: { readonly fingerprint: Uint8Array; readonly epoch: number };
+  readonly genesis: { readonly round: number; readonly hash: Uint8Array };
+  disk: Uint8Array | undefined;
+  readonly images: (Uint8Array | undefined)[];
+}
+
 /** The disk failed. */
 class Broken extends Error {}
 
@@ -44,14 +52,15 @@ export class Subject {
   calm = 1;
   readonly self: number;
   readonly oracle: Oracle;
-  readonly genesis = this.fresh();
+  /** All epochs that it has to do with, oldest first. */
+  readonly epochs: ModelEpoch[] = [];
+  /** The one that it was started in. */
+  here: ModelEpoch;
   /** Of all boots, the last one being in use. */
   readonly nonces: Uint8Array[] = [];
   rules!: ReleaseRules;
   /** Whether the disk survives every restart. */
   readonly #durable: boolean;
-  readonly #images: (Uint8Array | undefined)[] = [undefined];
-  #disk: Uint8Array | undefined;
   #breaks: "no" | "before" | "after" = "no";
   #signatures = 0;
   #dice: number;
@@ -62,6 +71,18 @@ export class Subject {
     this.self = this.below(3);
     this.#durable = this.chance(0.5);
     this.oracle = new Oracle(SERVERS, SERVERS[this.self]);
+    this.here = this.epoch({ fingerprint: this.fresh(), epoch: 0 }, 0, this.fresh());
+    this.oracle.certified.add(id(this.here.genesis.hash));
+  }
+
+  /** The epoch of a manifest, its disk being empty at first. */
+  epoch(manifest: ModelEpoch["manifest"], round: number, start: Uint8Array): ModelEpoch {
+    const before = this.epochs.find((epoch) => epoch.manifest.fingerprint === manifest.fingerprint);
+    if (before) return before;
+    const genesis = { round, hash: start };
+    const epoch = { manifest, genesis, disk: undefined, images: [undefined] };
+    this.epochs.push(epoch);
+    return epoch;
   }
 
   /** A number below `n` (mulberry32). */
@@ -118,21 +139,38 @@ export class Subject {
         servers: SERVERS,
         self: this.self,
         nonce,
-        genesis: { round: 0, hash: this.genesis },
+        manifest: this.here.manifest,
+        genesis: this.here.genesis,
         minParticipants: 2,
-        scheme: { sign, verify: (signed) => this.oracle.valid(signed) },
-        store: { load: () => this.#disk, save: (bytes) => this.#save(bytes) },
+        scheme: {
+          sign,
+          verify: (signed) => this.oracle.valid(signed),
+          signManifest: () => {
+            this.#signatures++;
+            return NO_SIGNATURE;
+          },
+        },
+        store: { load: () => this.here.disk, save: (bytes) => this.#save(bytes) },
       });
     } catch {
       throw new Violated("unreadable register");
     }
   }
 
+  /** Starts the honest server in the epoch after this one. */
+  goOn(): void {
+    const next = this.rules.closed!;
+    const epoch = this.epochs.find(({ manifest }) => id(manifest.fingerprint) === id(next));
+    if (!epoch) return;
+    this.here = epoch;
+    this.boot();
+  }
+
   /** Restarts it; where amnesia is allowed, its disk is emptied or rolled back now and then. */
   restart(): void {
     if (!this.#durable && this.chance(0.7)) {
       this.oracle.amnesic = true;
-      this.#disk = this.chance(0.5) ? undefined : this.pick(this.#images, 12);
+      this.here.disk = this.chance(0.5) ? undefined : this.pick(this.here.images, 12);
     }
     this.boot();
   }
@@ -142,20 +180,32 @@ export class Subject {
     call: () => Decision<S>,
     said: readonly (Signed | undefined)[] = [],
   ): Signed<S> | undefined {
-    const { hash: head } = this.rules.head, before = this.#signatures;
+    const at = this.#situation(), decision = this.#call(call);
+    if (!decision) return undefined;
+    const { statement } = decision.signed;
+    count(this.tally.signed, statement.kind);
+    this.#judged(this.oracle.judge(statement, said, at));
+    return decision.signed;
+  }
+
+  /** Asks for the end of this epoch, as `ask`; whether the next manifest was signed. */
+  askClose(call: () => Closing, next: ModelManifest): boolean {
+    const at = this.#situation();
+    if (!this.#call(call)) return false;
+    count(this.tally.signed, "manifest");
+    this.#judged(this.oracle.close(next, at));
+    return true;
+  }
+
+  /** What it answers, but for a refusal or a broken disk. */
+  #call<T extends object>(call: () => T | { readonly refused: Refusal }): T | undefined {
+    const before = this.#signatures;
     if (this.spoil(0.02)) this.#breaks = this.chance(0.5) ? "before" : "after";
     try {
       const decision = call();
-      if ("refused" in decision) {
-        count(this.tally.refused, decision.refused);
-        return undefined;
-      }
-      const { statement } = decision.signed;
-      count(this.tally.signed, statement.kind);
-      const at = { head, nonce: this.nonces.at(-1)!, now: this.now };
-      const bad = this.oracle.judge(statement, said, at);
-      if (bad) throw new Violated(bad);
-      return decision.signed;
+      if (!("refused" in decision)) return decision;
+      count(this.tally.refused, decision.refused as Refusal);
+      return undefined;
     } catch (error) {
       if (!(error instanceof Broken)) throw error;
       if (this.#signatures !== before) throw new Violated("not durable");
@@ -166,12 +216,22 @@ export class Subject {
     }
   }
 
+  #judged(bad: Violation | undefined): void {
+    if (bad) throw new Violated(bad);
+  }
+
+  #situation(): Situation {
+    const { head, closed } = this.rules, { manifest } = this.here;
+    const known = { head: head.hash, closed: closed !== undefined };
+    return { ...known, nonce: this.nonces.at(-1)!, now: this.now, manifest };
+  }
+
   #save(bytes: Uint8Array): void {
     const breaks = this.#breaks;
     this.#breaks = "no";
     if (breaks === "before") throw new Broken();
-    this.#disk = bytes;
-    this.#images.push(bytes);
+    this.here.disk = bytes;
+    this.here.images.push(bytes);
     if (breaks === "after") throw new Broken();
   }
 }

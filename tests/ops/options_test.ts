@@ -104,7 +104,7 @@ Deno.test("options: what a reader reads, by flag and by variable alike", () => {
   for (const given of [options("reader", flags), options("reader", [], variables)]) {
     deepEqual(given, { ...COMMON, role: "reader", committee: undefined, json: false, ...read });
   }
-  equal(options("reader", ["--archive=data/archive"]).manifest, "data/archive/../manifest");
+  equal(options("reader", ["--archive=data/archive"]).manifest, "data/archive/committee");
   equal(options("reader", ["--from=0"]).from, 0);
   equal(options("reader", ["--ephemeral"]).data, undefined);
 });

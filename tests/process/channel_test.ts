@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok, throws } from "node:assert/strict";
 import { concat, hex } from "../../src/protocol/bytes.ts";
 import { Chain } from "../../src/protocol/chain.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
-import { decodeSignedManifest } from "../../src/protocol/manifest.ts";
+import { decodeLineage } from "../../src/protocol/lineage.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { client, INSTANCE, reader } from "../../testnet/command.ts";
 import { Instance, type Node, sameStory } from "./instance.ts";
@@ -19,7 +19,7 @@ function story({ lines }: Node) {
   const records = rest.map(({ record, certificate }) =>
     concat(bytes(record), ...(certificate as string[]).map(bytes))
   );
-  return { manifest: decodeSignedManifest(bytes(first.manifest), id), records };
+  return { manifest: decodeLineage(bytes(first.manifest), id)[0].manifest, records };
 }
 
 /** Other values for options that are there, and options that are not. */

@@ -1,7 +1,7 @@
 /** A reader over an archive's files: what it prints, and how it refuses; no network is opened. */
 import { deepEqual, equal, ok, throws } from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
-import { encodeSignedManifest, signManifest } from "../../src/protocol/manifest.ts";
+import { encodeLineage } from "../../src/protocol/lineage.ts";
 import { parseOptions } from "../../src/ops/options.ts";
 import { memoryArchive, type Records } from "../../src/roles/records.ts";
 import { readFiles } from "../../src/roles/reading.ts";
@@ -23,8 +23,7 @@ class Files implements Disposable {
     }
     for (const { round, bytes } of extendLog(play, 5)) this.archive.append(round, bytes);
     Deno.mkdirSync(`${this.folder}/archive`);
-    const signatures = play.servers.map((s) => signManifest(s.signer, play.manifest));
-    Deno.writeFileSync(`${this.folder}/manifest`, encodeSignedManifest(play.manifest, signatures));
+    Deno.writeFileSync(`${this.folder}/archive/committee`, encodeLineage(play.lineage));
   }
 
   /** Reads with these options beside the archive's. */
@@ -53,7 +52,7 @@ class Files implements Disposable {
   }
 }
 
-Deno.test("an archive's files are printed, or verified, with the manifest beside them", () => {
+Deno.test("an archive's files are printed, or verified, with the committee beside them", () => {
   using files = new Files();
   const { manifest, head } = files.play, head64 = hex(head.hash);
   equal(files.read([]), "2/0 hello\n");
@@ -87,11 +86,11 @@ Deno.test("files that cannot be trusted are refused with the round or the file, 
   }
   refused(/^record 5 does not verify: /, 1, ["--verify"], damaged);
   refused(/expected the pinned abab/, 4, [`--committee=${"ab".repeat(32)}`]);
-  refused(/nowhere cannot be read \(NotFound\): name the signed manifest/, 2, [
+  refused(/nowhere cannot be read \(NotFound\): name the committee's file/, 2, [
     `--manifest=${folder}/nowhere`,
   ]);
-  const bytes = Deno.readFileSync(`${folder}/manifest`);
+  const bytes = Deno.readFileSync(`${folder}/archive/committee`);
   bytes[bytes.length - 1] ^= 1;
-  Deno.writeFileSync(`${folder}/manifest`, bytes);
-  refused(/is no signed manifest of example \(.*signature of server 2\)/, 5, []);
+  Deno.writeFileSync(`${folder}/archive/committee`, bytes);
+  refused(/is no committee of example \(.*signature of server [0-9a-f]{16}\)/, 5, []);
 });

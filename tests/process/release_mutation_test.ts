@@ -38,6 +38,9 @@ const OTHERS: Record<string, readonly [string, string]> = {
     "return conviction(pair[0], pair[1], evidence.context) !== undefined;",
     "return true;",
   ],
+  "close is remembered": ["this.#save({ closed: next.fingerprint.slice() });", ""],
+  "closed: nothing is repeated": ["if (closed !== undefined) return undefined;", ""],
+  "closed: nothing is adopted": ["if (this.closed !== undefined) return false;", ""],
   "adopt: higher": ["if (!(record.round > this.head.round)) return false;", ""],
   "adopt: signed by all": ["if (!certified) return false;", ""],
 };

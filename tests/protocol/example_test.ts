@@ -62,7 +62,7 @@ Deno.test("manifest, fingerprint, genesis", () => {
   assert.equal(v.fingerprint, hx(fingerprint));
   assert.equal(v.genesis, hx(genesis));
   const signatures = servers.map((s) => sign(s.seed, "sign-manifest", fingerprint));
-  assert.equal(v.signedManifest, hx(cat(vec(manifest), ...signatures)));
+  assert.equal(v.lineage, hx(cat(le(1, 2), vec(manifest), ...signatures)));
 });
 
 Deno.test("bundles, registration, leave, roster", () => {

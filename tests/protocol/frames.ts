@@ -11,13 +11,8 @@ import {
 } from "../../src/protocol/envelope.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import { checkBundles, createHeader, decodeHeader } from "../../src/protocol/header.ts";
-import {
-  createManifest,
-  decodeManifest,
-  decodeSignedManifest,
-  encodeSignedManifest,
-  signManifest,
-} from "../../src/protocol/manifest.ts";
+import { decodeLineage, encodeLineage } from "../../src/protocol/lineage.ts";
+import { createManifest, decodeManifest } from "../../src/protocol/manifest.ts";
 import { checkOpens, decodeOpened, encodeOpened } from "../../src/protocol/opened.ts";
 import { encodeParameters, readParameters } from "../../src/protocol/parameters.ts";
 import {
@@ -116,17 +111,11 @@ export function frames(seed: number): Frame[] {
       decode: (bytes) => createManifest(decodeManifest(bytes)).bytes,
     },
     {
-      name: "signed manifest",
-      bytes: encodeSignedManifest(
-        manifest,
-        play.servers.map((s) => signManifest(s.signer, manifest)),
-      ),
-      fields: [4, ...body, ...many(3, 64)],
-      decode(bytes) {
-        const read = decodeSignedManifest(bytes, manifest.instance);
-        return concat(u32(read.bytes.length), read.bytes, bytes.subarray(4 + read.bytes.length));
-      },
-      judge: (bytes) => void decodeSignedManifest(bytes, manifest.instance),
+      name: "lineage",
+      bytes: encodeLineage(play.next([0], 2).lineage),
+      fields: [2, 4, ...body, ...many(3, 64), 4, ...body, ...many(3, 64), 4, 1, ...many(2, 64)],
+      decode: (bytes) => encodeLineage(decodeLineage(bytes, manifest.instance)),
+      judge: (bytes) => void decodeLineage(bytes, manifest.instance),
     },
     {
       name: "bundle",

@@ -3,15 +3,14 @@ import { hex } from "../../src/protocol/bytes.ts";
 import { hash } from "../../src/protocol/hash.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import {
+  checkSuccession,
   createManifest,
   decodeManifest,
-  decodeSignedManifest,
-  encodeSignedManifest,
+  type ManifestFields,
   MAX_MANIFEST_BYTES,
   serverIndex,
-  signManifest,
 } from "../../src/protocol/manifest.ts";
-import { PRESETS } from "../../src/protocol/parameters.ts";
+import { type Limit, LIMITS, PRESETS } from "../../src/protocol/parameters.ts";
 import { Random } from "./random.ts";
 import { refuses } from "./refuses.ts";
 
@@ -76,37 +75,21 @@ Deno.test("epoch 0 has no links, later ones have both", () => {
   ) refuses("encoding", () => createManifest({ ...fields(3), ...wrong }));
 });
 
-Deno.test("a signed manifest needs every member's signature, in order", () => {
-  const manifest = createManifest(fields(3));
-  const signatures = manifest.servers.map((key) =>
-    signManifest(signers.find((s) => hex(s.key) === hex(key))!, manifest)
-  );
-  const decode = (list: Uint8Array[]) =>
-    decodeSignedManifest(encodeSignedManifest(manifest, list), manifest.instance);
-  assert.equal(hex(decode(signatures).fingerprint), hex(manifest.fingerprint));
-  const [a, b, c] = signatures;
-  refuses("length", () => decode([a, b]));
-  refuses("trailing", () => decode([a, b, c, c]));
-  refuses("signature", () => decode([b, a, c]));
-  refuses("signature", () => decode([a, b, new Uint8Array(64)]));
-  refuses("signature", () => decode([a, b, signManifest(signers[9], manifest)]));
-  const bytes = encodeSignedManifest(manifest, signatures);
-  refuses("mismatch", () => decodeSignedManifest(bytes, new Uint8Array(32)));
-});
-
-Deno.test("a signed manifest of a later epoch is not taken where epoch 0 is asked for", () => {
-  const manifest = createManifest({ ...fields(2), ...link });
-  const bytes = encodeSignedManifest(
-    manifest,
-    manifest.servers.map((key) =>
-      signManifest(signers.find((s) => hex(s.key) === hex(key))!, manifest)
-    ),
-  );
-  refuses("mismatch", () => decodeSignedManifest(bytes, manifest.instance));
-});
-
-Deno.test("an over-long manifest is refused by its length alone", () => {
-  const bytes = new Uint8Array(4 + MAX_MANIFEST_BYTES + 1);
-  new DataView(bytes.buffer).setUint32(0, MAX_MANIFEST_BYTES + 1, true);
-  refuses("range", () => decodeSignedManifest(bytes, new Uint8Array(32)));
+Deno.test("the next epoch: one higher, of the same instance and parameters, naming the one before", () => {
+  const zero = createManifest(fields(3));
+  const one = { ...fields(5), ...link, previous: zero.fingerprint };
+  const follows = (other: Partial<ManifestFields>) =>
+    checkSuccession(zero, createManifest({ ...one, ...other }));
+  follows({});
+  follows({ servers: fields(3).servers.slice(0, 2) });
+  refuses("chain", () => checkSuccession(zero, zero), /rise/);
+  refuses("chain", () => follows({ epoch: 2 }), /rise/);
+  refuses("chain", () => follows({ previous: new Uint8Array(32).fill(2) }), /follows another/);
+  refuses("chain", () => follows({ instance: new Uint8Array(32).fill(2) }), /instance/);
+  for (const name of Object.keys(LIMITS) as Limit[]) {
+    const parameters = { ...PRESETS.dev, [name]: PRESETS.dev[name] - 1 };
+    refuses("chain", () => follows({ parameters }), /parameters/);
+  }
+  const anchored = { ...PRESETS.dev, anchor: new Uint8Array(32).fill(1) };
+  refuses("chain", () => follows({ parameters: anchored }), /parameters/);
 });

@@ -13,7 +13,7 @@ import {
   type Vectors,
 } from "../../src/protocol/envelope.ts";
 import { createHeader, type Header, type HeaderFields } from "../../src/protocol/header.ts";
-import { compare } from "../../src/protocol/bytes.ts";
+import { compare, hex } from "../../src/protocol/bytes.ts";
 import {
   type Agreement,
   agreement,
@@ -21,10 +21,11 @@ import {
   type Signer,
   signer,
 } from "../../src/protocol/keys.ts";
+import { gatherEpoch, type SignedManifest } from "../../src/protocol/lineage.ts";
 import {
   createManifest,
-  encodeSignedManifest,
   type Manifest,
+  type ManifestFields,
   signManifest,
 } from "../../src/protocol/manifest.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
@@ -83,7 +84,15 @@ function party(random: Random): Party {
   return { seed, secret, signer: signer(seed), agreement: agreement(secret.slice()) };
 }
 
-/** A committee, its clients and the chain they make. */
+/** A change of servers: the places of those who stay, and how many join. */
+export interface Change {
+  readonly from: Play;
+  readonly stay: readonly number[];
+  /** What a test wants to be different in the manifest. */
+  readonly other?: Partial<ManifestFields>;
+}
+
+/** A committee, its clients and the chain they make, in one epoch. */
 export class Play {
   random: Random;
   readonly manifest: Manifest;
@@ -91,19 +100,30 @@ export class Play {
   readonly clients: readonly Party[];
   readonly aggregator: Party;
   readonly roster = new Roster();
+  /** The epoch before, if there was one. */
+  readonly before: Play | undefined;
   head: Head;
 
-  constructor(seed: number, size = { servers: 3, clients: 3 }, parameters = SMALL) {
-    const random = this.random = new Random(seed);
-    const servers = Array.from({ length: size.servers }, () => party(random))
-      .sort((a, b) => compare(a.signer.key, b.signer.key));
+  /** In a later epoch `size.servers` are those who join. */
+  constructor(
+    readonly seed: number,
+    size = { servers: 3, clients: 3 },
+    parameters = SMALL,
+    change?: Change,
+  ) {
+    const random = this.random = new Random(seed), before = this.before = change?.from;
+    const servers = [
+      ...Array.from({ length: size.servers }, () => party(random)),
+      ...(change?.stay ?? []).map((at) => change!.from.servers[at]),
+    ].sort((a, b) => compare(a.signer.key, b.signer.key));
     this.manifest = createManifest({
       instance: instanceId(universeId(), "example"),
-      epoch: 0,
-      previous: new Uint8Array(32),
-      start: new Uint8Array(32),
+      epoch: before ? before.manifest.epoch + 1 : 0,
+      previous: before?.manifest.fingerprint ?? new Uint8Array(32),
+      start: before?.head.hash ?? new Uint8Array(32),
       servers: servers.map((s) => s.signer.key),
       parameters,
+      ...change?.other,
     });
     this.servers = servers.map((s) => ({
       ...s,
@@ -113,25 +133,40 @@ export class Play {
         agreement: s.agreement.key,
       }),
     }));
-    this.clients = Array.from({ length: size.clients }, () => party(random));
+    this.clients = before?.clients ??
+      Array.from({ length: size.clients }, () => party(random));
     this.clients.forEach((c, i) =>
       this.roster.set(i, { client: c.signer.key, agreement: c.agreement.key })
     );
-    this.aggregator = party(random);
-    this.head = genesis(this.manifest);
+    this.aggregator = before?.aggregator ?? party(random);
+    this.head = genesis(this.manifest, before?.head.round);
+  }
+
+  /** The next epoch, from the head on: some servers stay, others join; the clients are the same. */
+  next(stay: readonly number[], join: number, other: Partial<ManifestFields> = {}): Play {
+    const size = { servers: join, clients: 0 };
+    return new Play(this.seed + 1, size, this.parameters, { from: this, stay, other });
+  }
+
+  /** The manifest as all its members signed it, and those of the epoch before but for `silent`. */
+  signed(silent: readonly number[] = []): SignedManifest {
+    const old = (this.before?.servers ?? []).filter((_, at) => !silent.includes(at));
+    const all = new Map(
+      [...old, ...this.servers].map(({ signer }) => [
+        hex(signer.key),
+        signManifest(signer, this.manifest),
+      ]),
+    );
+    return gatherEpoch(this.manifest, (key) => all.get(hex(key)), this.before?.manifest)!;
+  }
+
+  /** The epochs up to this one. */
+  get lineage(): readonly SignedManifest[] {
+    return [...this.before?.lineage ?? [], this.signed()];
   }
 
   get parameters(): Parameters {
     return this.manifest.parameters;
-  }
-
-  /** The manifest with the signatures of all servers. */
-  get signed(): Uint8Array {
-    const { manifest } = this;
-    return encodeSignedManifest(
-      manifest,
-      this.servers.map((s) => signManifest(s.signer, manifest)),
-    );
   }
 
   /** The header that extends the head, with whatever a test wants to be different. */

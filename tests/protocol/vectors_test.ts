@@ -19,6 +19,8 @@ import {
   merklePath,
   pad,
   places,
+  publicKey,
+  sign,
   un,
   vec,
   zeros,
@@ -139,4 +141,35 @@ Deno.test("a layout: order, what is dropped, what is passed over", () => {
   assert.ok(wanted.length < v.reservations.length && grants.length < wanted.length);
   const last = wanted.findIndex((w) => w.commitment === grants.at(-1)!.commitment);
   assert.ok(last >= grants.length, "none was passed over before another that fits");
+});
+
+Deno.test("a lineage: manifests that follow each other, their own signatures and those who left", () => {
+  const v = vectors.lineage;
+  const epochs = v.epochs.map(({ seeds, ...epoch }) => ({
+    ...epoch,
+    servers: new Map(seeds.map((seed) => [hx(publicKey(un(seed))), un(seed)])),
+  }));
+  const write = (list: typeof epochs, without: readonly string[]) => {
+    const parts = [le(list.length, 2)];
+    list.forEach(({ servers, start, manifest, fingerprint }, i) => {
+      const before = list[i - 1], bytes = un(manifest);
+      assert.equal(hx(bytes.slice(32, 36)), hx(le(i, 4)));
+      assert.equal(hx(bytes.slice(36, 68)), before?.fingerprint ?? hx(zeros(32)));
+      assert.equal(hx(bytes.slice(68, 100)), start);
+      assert.equal(hx(bytes.slice(102, -101)), [...servers.keys()].sort().join(""));
+      assert.equal(fingerprint, hx(H("manifest", bytes)));
+      const signature = (key: string) =>
+        sign((servers.get(key) ?? before.servers.get(key))!, "sign-manifest", un(fingerprint));
+      parts.push(vec(bytes), ...[...servers.keys()].sort().map(signature));
+      if (!before) return;
+      const old = [...before.servers.keys()].sort();
+      const left = old.filter((key) => !servers.has(key) && !without.includes(key));
+      const bits = left.reduce((sum, key) => sum | 1 << old.indexOf(key), 0);
+      parts.push(vec(Uint8Array.of(bits)), ...left.map(signature));
+    });
+    return hx(cat(...parts));
+  };
+  assert.equal(v.bytes, write(epochs, []));
+  assert.equal(v.incomplete, write(epochs.slice(0, 2), [...epochs[0].servers.keys()]));
+  assert.ok(v.incomplete.length < write(epochs.slice(0, 2), []).length);
 });

@@ -4,7 +4,8 @@ import { equal } from "../../src/protocol/bytes.ts";
 import { createEnvelope, type Envelope } from "../../src/protocol/envelope.ts";
 import { decodeAggregate, participants } from "../../src/protocol/aggregate.ts";
 import { encodeOpened } from "../../src/protocol/opened.ts";
-import { encodeSignedManifest, signManifest } from "../../src/protocol/manifest.ts";
+import { encodeLineage } from "../../src/protocol/lineage.ts";
+import { signManifest } from "../../src/protocol/manifest.ts";
 import { Aggregator } from "../../src/roles/aggregator.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -22,7 +23,7 @@ async function folding(seed: number) {
     signer: play.aggregator.signer,
   });
   const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
-  role.start({ manifest, signed: encodeSignedManifest(manifest, signatures) });
+  role.start({ manifest, signed: encodeLineage([{ manifest, signatures }]) });
   await wires.pass(0);
   const [server] = wires.to(streams.aggregate), header = play.header();
   server.frame(kinded(1, play.roster.encode()));

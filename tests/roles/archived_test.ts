@@ -23,7 +23,7 @@ function archived(seed: number) {
 
 Deno.test("a whole archive is verified, and one line tells what it holds", () => {
   const { play, archive, manifest, all } = archived(500), tally = new Tally();
-  const seen = [...readArchived(archive, manifest, 0)];
+  const seen = [...readArchived(archive, [manifest], 0)];
   assert.deepEqual(seen.map(({ record }) => record.header.round), all.map(({ round }) => round));
   const texts = seen.flatMap(({ messages }) => messages)
     .map(({ payload }) => new TextDecoder().decode(payload));
@@ -43,7 +43,7 @@ Deno.test("a whole archive is verified, and one line tells what it holds", () =>
 Deno.test("from any round on: the records from there, and the messages of the first too", () => {
   const { archive, manifest, all } = archived(501);
   for (const from of rounds(1, all.at(-1)!.round)) {
-    const seen = [...readArchived(archive, manifest, from)];
+    const seen = [...readArchived(archive, [manifest], from)];
     const expected = all.filter(({ round }) => round >= from).map(({ round }) => round);
     assert.deepEqual(seen.map(({ record }) => record.header.round), expected);
     assert.ok(seen[0].linked);
@@ -63,7 +63,7 @@ Deno.test("one flipped byte anywhere names its round, and nothing after it is to
       const told: number[] = [];
       assert.throws(
         () => {
-          for (const seen of readArchived(archive, manifest, 0)) {
+          for (const seen of readArchived(archive, [manifest], 0)) {
             told.push(seen.record.header.round);
           }
         },
@@ -80,7 +80,7 @@ Deno.test("what is missing in an archive is said, at its beginning, within, and 
   const without = (gone: (at: number) => boolean) => {
     const archive = memoryArchive(Infinity, Infinity);
     all.forEach(({ round, bytes }, i) => gone(i) || archive.append(round, bytes));
-    return (from: number) => [...readArchived(archive, manifest, from)].length;
+    return (from: number) => [...readArchived(archive, [manifest], from)].length;
   };
   const late = without((i) => i < 5);
   assert.throws(() => late(0), /record 6 does not verify: .* missing, --from=6 reads from here on/);
@@ -95,7 +95,7 @@ Deno.test("a record under another round than its own is refused", () => {
   const { manifest, all } = archived(504), archive = memoryArchive(Infinity, Infinity);
   all.forEach(({ round, bytes }) => archive.append(round + (round > 9 ? 1 : 0), bytes));
   assert.throws(
-    () => [...readArchived(archive, manifest, 0)],
+    () => [...readArchived(archive, [manifest], 0)],
     /record 11 does not verify: it is the record of 10/,
   );
 });

@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { hex, u32, u64 } from "../../src/protocol/bytes.ts";
 import { createEnvelope } from "../../src/protocol/envelope.ts";
-import { encodeSignedManifest, signManifest } from "../../src/protocol/manifest.ts";
+import { encodeLineage } from "../../src/protocol/lineage.ts";
+import { signManifest } from "../../src/protocol/manifest.ts";
 import { NEWEST } from "../../src/roles/feed.ts";
 import { Aggregator } from "../../src/roles/aggregator.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
@@ -17,7 +18,7 @@ async function started(seed: number) {
   const { environment } = wires, { signer } = play.aggregator;
   const role = new Aggregator({ network: wires, environment, signer });
   const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
-  role.start({ manifest, signed: encodeSignedManifest(manifest, signatures) });
+  role.start({ manifest, signed: encodeLineage([{ manifest, signatures }]) });
   await wires.pass(0);
   const [server, other] = wires.to(streams.aggregate), [client] = play.clients;
   const submit = wires.dial(peerOf("client", client.seed), streams.submit);

@@ -3,7 +3,8 @@ import assert from "node:assert/strict";
 import { concat, hex, u32 } from "../../src/protocol/bytes.ts";
 import { createReceipt } from "../../src/protocol/envelope.ts";
 import { hash } from "../../src/protocol/hash.ts";
-import { encodeSignedManifest, signManifest } from "../../src/protocol/manifest.ts";
+import { encodeLineage } from "../../src/protocol/lineage.ts";
+import { signManifest } from "../../src/protocol/manifest.ts";
 import { encodeProof } from "../../src/protocol/roster.ts";
 import { meetCommittee } from "../../src/roles/committee.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
@@ -158,7 +159,7 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
   }, 7);
 });
 
-Deno.test("fuzz: signed manifests at whoever meets a committee", async () => {
+Deno.test("fuzz: lineages at whoever meets a committee", async () => {
   const play = new Play(205), { manifest } = play;
   const wires = new Wires("reader", play.random.bytes(32));
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
@@ -173,7 +174,10 @@ Deno.test("fuzz: signed manifests at whoever meets a committee", async () => {
   await wires.pass(1);
   const [wire] = wires.to(SERVER_REGISTRY);
   const sign = (m = manifest) =>
-    encodeSignedManifest(m, play.servers.map((s) => signManifest(s.signer, m)));
+    encodeLineage([{
+      manifest: m,
+      signatures: play.servers.map((s) => signManifest(s.signer, m)),
+    }]);
   await fuzz({
     kind: "reader: server-registry",
     good: sign(),

@@ -73,7 +73,7 @@ Deno.test("a late reader gets 1,000 rounds of history from any server, verified"
     assert.ok(log.every(({ linked }) => linked));
     assert.equal(log.flatMap(({ messages }) => messages).length, 12, name);
   }
-  const seen = [...readArchived(archives[0], it.manifest, 0)];
+  const seen = [...readArchived(archives[0], [it.manifest], 0)];
   assert.deepEqual(story(seen.slice(0, 1_000)), story(all.slice(0, 1_000)));
   assert.ok(all.length > MAX_KEPT_RECORDS, "more than anyone keeps in memory");
   assert.deepEqual(gaps, []);

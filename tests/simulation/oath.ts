@@ -49,8 +49,8 @@ export class Oath {
 
   /** A server wrote its register. */
   wrote(index: number, bytes: Uint8Array): void {
-    const { servers, root } = this.manifest, { headers, records } = this.#words[index];
-    const { head, opened } = decodeRegister(bytes, { key: servers[index], genesis: root });
+    const { servers, fingerprint } = this.manifest, { headers, records } = this.#words[index];
+    const { head, opened } = decodeRegister(bytes, { key: servers[index], manifest: fingerprint });
     records.set(hex(head.hash), head);
     if (opened) headers.set(hex(opened.hash), opened);
   }
