@@ -16,6 +16,8 @@ export interface LinkOptions {
   /** Peers that would do now, best first. The one tried last is passed over when there are others. */
   readonly candidates: () => readonly Peer[];
   readonly events: (stream: Stream) => StreamEvents;
+  /** Longest pause between attempts in ms; 5 s unless given. */
+  readonly maxPause?: number;
   /** An attempt failed. */
   readonly failed?: (peer: Peer, reason: string) => void;
 }
@@ -93,7 +95,7 @@ export class Link {
   #later(): void {
     if (this.#closed || this.#cancel) return;
     const pause = this.#pause;
-    this.#pause = Math.min(2 * pause, MAX_PAUSE_MS);
+    this.#pause = Math.min(2 * pause, this.options.maxPause ?? MAX_PAUSE_MS);
     this.#cancel = this.options.clock.after(pause, () => {
       this.#cancel = undefined;
       this.#try();

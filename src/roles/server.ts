@@ -30,6 +30,9 @@ const TICK_MS = 20;
 /** How often a server that waits says so. */
 const REMIND_MS = 60_000;
 
+/** Longest pause until a server that is away is dialed again: rounds wait for it. */
+const MAX_PAUSE_MS = 1_000;
+
 /** How often keys change while a server runs: a key epoch. */
 const KEY_EPOCH_MS = 86_400_000;
 
@@ -145,6 +148,7 @@ export class Server {
           network,
           clock,
           kind: COMMITTEE,
+          maxPause: MAX_PAUSE_MS,
           candidates: () =>
             network.peers("server").filter((peer) => peer.id === id && gate.ready(peer)),
           events: gate.dialing(COMMITTEE, (stream) => this.#peer(stream, index)),

@@ -153,19 +153,27 @@ export class Instance implements AsyncDisposable {
     return await this.again(node);
   }
 
-  /** Kills a process with SIGKILL. */
-  async kill(node: Node): Promise<void> {
-    node.child.kill("SIGKILL");
+  /** Kills a process with SIGKILL, or stops it. */
+  async kill(node: Node, signal: "SIGKILL" | "SIGTERM" = "SIGKILL"): Promise<void> {
+    node.child.kill(signal);
     await this.until(`the end of ${node.command.name}`, () => node.ending !== undefined, node);
   }
 
-  /** Starts a process that has ended again, where it listened. */
-  async again(node: Node): Promise<Node> {
+  /** Starts a process that has ended again, where it listened; `env` changes or drops variables. */
+  async again(
+    node: Node,
+    env: Readonly<Record<string, string | undefined>> = {},
+  ): Promise<Node> {
     const port = node.addresses?.join(" ").match(/\/tcp\/(\d+)/)?.[1];
     const args = node.command.args.map((arg) =>
       arg === ANY_PORT && port ? `/ip4/127.0.0.1/tcp/${port}` : arg
     );
-    return await this.up({ ...node.command, args });
+    const variables = Object.entries({ ...node.command.env, ...env }).filter(([, value]) => value);
+    return await this.up({
+      ...node.command,
+      args,
+      env: Object.fromEntries(variables) as Command["env"],
+    });
   }
 
   /** Waits for a condition; an end that nobody asked for is why it will not come. */
