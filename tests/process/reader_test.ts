@@ -79,9 +79,9 @@ Deno.test("a reader that is killed at any moment prints every record, and at mos
 
   await t.step("a place that is damaged, or of another log: exit 5", async () => {
     const folder = `${dataFolder(it.site, "reader", 7)}/reader`,
-      bytes = Deno.readFileSync(`${folder}/state`);
+      bytes = Deno.readFileSync(`${folder}/place`);
     bytes[40] ^= 1;
-    Deno.writeFileSync(`${folder}/state`, bytes);
+    Deno.writeFileSync(`${folder}/place`, bytes);
     const { code, error } = await run(7);
     equal(code, 5);
     match(error!, /is damaged/);
