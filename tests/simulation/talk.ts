@@ -68,8 +68,11 @@ export async function talk(options: TalkOptions): Promise<TalkResult> {
   if (!await world.run(fates, 1_000 * period + GRACE_MS)) {
     throw new Error(`seed ${options.seed}: some fates stay open`);
   }
-  const told = world.rounds;
-  await world.run(() => world.readers.every(({ role }) => role.log.length >= told), GRACE_MS);
+  const rounds = sent.map(({ outcome }) => outcome?.kind === "landed" ? outcome.round : 0);
+  const last = Math.max(0, ...rounds);
+  const told = () =>
+    world.readers.every(({ role: { log } }) => log.at(-1)!.record.header.round >= last);
+  await world.run(told, GRACE_MS);
   return judge(world, sent, universe.clock.now() - start);
 }
 
