@@ -3,8 +3,9 @@
  * and started again. All messages land, once, in one chain; another server leads meanwhile and says
  * who is missing; rounds go on when it is back.
  */
-import { equal, ok } from "node:assert/strict";
-import { Instance, type Node, sameStory } from "./instance.ts";
+import { ok } from "node:assert/strict";
+import { Instance, type Node } from "./instance.ts";
+import { Talk } from "./talk.ts";
 
 /** Servers killed one after another, each this many times. */
 const KILLS = 20;
@@ -39,19 +40,8 @@ const leads = (node: Node) =>
 Deno.test("five servers, each killed in turn in every phase: nothing lost, nothing twice", async (t) => {
   await using it = new Instance("failover", 5, () => ["--log", "debug"]);
   await it.start(4);
-  const [a, b] = it.readers;
-  const sent = new Map<unknown, string>();
-  const speak = () => {
-    for (const { child } of it.clients) {
-      const id = `m${sent.size}`;
-      const payload = crypto.getRandomValues(new Uint8Array(1 + sent.size % 200)).toBase64();
-      sent.set(id, payload);
-      child.say({ id, payload });
-    }
-  };
-  const told = () => it.clients.flatMap(({ outcomes }) => [...outcomes.values()]);
-  const rounds = () => Math.min(...[a, b].map(({ records }) => records.at(-1)?.round ?? 0));
-  await it.until("rounds", () => rounds() > 0);
+  const talk = new Talk(it);
+  await it.until("rounds", () => talk.rounds > 0);
 
   await t.step(
     "the leader dies: another leads, and names it; it returns: rounds go on",
@@ -59,7 +49,7 @@ Deno.test("five servers, each killed in turn in every phase: nothing lost, nothi
       const leader = it.servers.findIndex(leads),
         others = it.servers.filter((_, i) => i !== leader);
       ok(leader >= 0);
-      speak();
+      talk.speak();
       const before = others.map(({ log }) => log.length);
       const killed = performance.now();
       await it.kill(it.servers[leader]);
@@ -69,10 +59,10 @@ Deno.test("five servers, each killed in turn in every phase: nothing lost, nothi
         );
       await it.until("another leads and says who is missing", named);
       const led = performance.now() - killed;
-      const stood = rounds();
+      const stood = talk.rounds;
       it.servers[leader] = await it.again(it.servers[leader]);
       const returned = performance.now();
-      await it.until("a round", () => rounds() > stood);
+      await it.until("a round", () => talk.rounds > stood);
       const back = performance.now() - returned;
       console.log(`another leads after ${led | 0} ms; rounds ${back | 0} ms after its return`);
     },
@@ -82,36 +72,20 @@ Deno.test("five servers, each killed in turn in every phase: nothing lost, nothi
     const met = new Map<Phase, number>();
     for (let i = 0; i < KILLS; i++) {
       const index = i % it.servers.length, wanted = PHASES[i % PHASES.length];
-      const stood = rounds();
-      speak();
+      const stood = talk.rounds;
+      talk.speak();
       await it.until("the phase", () => phaseOf(it.servers[index]) === wanted);
       await it.kill(it.servers[index]);
       const phase = phaseOf(it.servers[index]);
       met.set(phase, (met.get(phase) ?? 0) + 1);
       it.servers[index] = await it.again(it.servers[index]);
-      await it.until("a round", () => rounds() > stood);
+      await it.until("a round", () => talk.rounds > stood);
       // A third death in the same message's way would end it as exposed, as its sender is told.
-      await it.until("every message has its outcome", () => told().length === sent.size);
+      await talk.over();
     }
     console.log("killed in", JSON.stringify(Object.fromEntries(met)));
     for (const phase of PHASES) ok(met.has(phase), `nobody died in the phase ${phase}`);
   });
 
-  await t.step("every message landed once, where its sender was told, in one chain", async () => {
-    for (const { id, outcome, reason } of told()) equal(outcome, "landed", `${id}: ${reason}`);
-    const last = Math.max(...told().map(({ round }) => Number(round)));
-    await it.until("both readers have it", () => rounds() >= last);
-    sameStory(a.records, b.records);
-    const landed = a.records.flatMap(({ round, messages }) =>
-      messages.map(({ slot, payload }) => ({ place: `${round}/${slot}`, payload }))
-    );
-    const places = new Map(landed.map(({ place, payload }) => [place, payload]));
-    for (const { id, round, slot } of told()) {
-      equal(places.get(`${round}/${slot}`), sent.get(id), `${id} in round ${round}`);
-    }
-    const payloads = landed.map(({ payload }) => payload);
-    equal(new Set(payloads).size, payloads.length, "a message landed twice");
-    console.log(`${sent.size} messages landed, 0 lost, 0 twice`);
-    ok(!it.logs.includes("equivocation"));
-  });
+  await t.step("every message landed once, where its sender was told", () => talk.judge());
 });
