@@ -36,9 +36,6 @@ import { ReleaseRules, type Store } from "./release.ts";
 import { Seating } from "./seating.ts";
 import { CommitteeState, type Finals, type Live, type StateEvents } from "./state.ts";
 
-/** How far a registration's session time may be from this server's clock. */
-const MAX_SESSION_SKEW_MS = 86_400_000;
-
 /** Milliseconds that each phase of a round took at this server. */
 export type Phases = Readonly<Record<"open" | "fold" | "prepare" | "unblind" | "finalize", number>>;
 
@@ -206,19 +203,11 @@ export class Member {
   /** Takes a client's registration or leave, checked; answers why not, or undefined. */
   register(kind: "register" | "leave", registration: Registration): string | undefined {
     if (kind === "register") {
-      const { registry } = this.#state, { client, session } = registration;
-      const refused = this.options.admits(client);
-      if (refused) return refused;
-      const now = this.options.environment.clock.now();
-      if (Math.abs(now - session) > MAX_SESSION_SKEW_MS) return "session time more than a day off";
-      const seated = registry.session(client);
-      if (seated === session) return undefined;
-      if (seated !== undefined && seated > session) return "a newer session of this client exists";
-      const full = registry.size >= this.options.manifest.parameters.maxClients;
-      if (seated === undefined && full) return "the roster is full";
-    }
-    if (kind === "register") this.#seating.add(registration, this.#bench.environment.clock.now());
-    else this.#engine.propose(encodeCommand({ kind, registration }));
+      const refused = this.options.admits(registration.client);
+      const why = refused ??
+        this.#seating.seat(registration, this.#state, this.#bench.environment.clock.now());
+      if (why) return why;
+    } else this.#engine.propose(encodeCommand({ kind, registration }));
     this.#react();
     return undefined;
   }

@@ -10,6 +10,9 @@ import type { CommitteeState } from "./state.ts";
 /** How long a registration is offered; one that the order does not take is no use for longer. */
 const OFFER_MS = 60_000;
 
+/** How far a registration's session time may be from this server's clock. */
+const MAX_SESSION_SKEW_MS = 86_400_000;
+
 /** See the module comment; bounded by `maxClients`. */
 export class Seating {
   readonly #waiting = new Map<
@@ -18,6 +21,22 @@ export class Seating {
   >();
 
   constructor(readonly maxClients: number) {}
+
+  /** Takes an admitted client's registration; answers why not, or undefined. */
+  seat(
+    registration: Registration,
+    { registry }: CommitteeState,
+    now: number,
+  ): string | undefined {
+    const { client, session } = registration, seated = registry.session(client);
+    if (Math.abs(now - session) > MAX_SESSION_SKEW_MS) return "session time more than a day off";
+    if (seated === session) return undefined;
+    if (seated !== undefined && seated > session) return "a newer session of this client exists";
+    const full = registry.size >= this.maxClients;
+    if (seated === undefined && full) return "the roster is full";
+    this.add(registration, now);
+    return undefined;
+  }
 
   /** A registration to be seated; the newest session of a client counts. */
   add(registration: Registration, now: number): void {
