@@ -21,9 +21,19 @@ export interface Site {
   readonly env: Readonly<Record<string, string>>;
   /** What the servers of the committee share. */
   readonly committeeSecret: string;
+  /** Where it runs, if not on loopback. */
+  readonly net?: SiteNet;
 }
 
-const LISTEN = ["--listen", "/ip4/127.0.0.1/tcp/0"];
+/** A network of several hosts. */
+export interface SiteNet {
+  /** What processes may reach, as `--allow-net` takes it: `10.77.0.0/24`. */
+  readonly allow: string;
+  /** The IPv4 address at which a process listens, by its name. */
+  address(name: string): string;
+}
+
+const LOOPBACK: SiteNet = { allow: "127.0.0.1", address: () => "127.0.0.1" };
 
 /** A member of the committee; `bootstrap` is empty for the first. */
 export function server(
@@ -34,7 +44,7 @@ export function server(
   bootstrap: readonly string[],
 ): Command {
   const args = [
-    ...["--preset", "dev", ...LISTEN, ...data(site, "server", index)],
+    ...["--preset", "dev", ...listen(site, `server ${index}`), ...data(site, "server", index)],
     ...["--committee-size", String(committeeSize)],
     ...(committeeSize === 2 ? ["--allow-two"] : []),
     ...boot(bootstrap),
@@ -45,7 +55,7 @@ export function server(
 
 /** The aggregator. */
 export function aggregator(site: Site, secret: string, bootstrap: readonly string[]): Command {
-  const args = ["--preset", "dev", ...LISTEN, ...boot(bootstrap)];
+  const args = ["--preset", "dev", ...listen(site, "aggregator"), ...boot(bootstrap)];
   return { ...command(site, "aggregator", 0, args, secret), name: "aggregator" };
 }
 
@@ -69,6 +79,10 @@ function data(site: Site, role: Role, index: number): string[] {
   return ["--data", dataFolder(site, role, index)];
 }
 
+function listen({ net = LOOPBACK }: Site, name: string): string[] {
+  return ["--listen", `/ip4/${net.address(name)}/tcp/0`];
+}
+
 function boot(addresses: readonly string[]): string[] {
   return addresses.length ? ["--bootstrap", addresses.join(",")] : [];
 }
@@ -88,7 +102,8 @@ function command(
     role,
     name: `${role} ${index}`,
     args: [
-      ...["run", "-q", "--no-prompt", "--cached-only", `-P=${role}`, "--allow-net=127.0.0.1"],
+      ...["run", "-q", "--no-prompt", "--cached-only", `-P=${role}`],
+      `--allow-net=${(site.net ?? LOOPBACK).allow}`,
       ...[...files, `src/${role}.ts`, "--instance", INSTANCE, ...args, "--stop-with-stdin"],
     ],
     env: { ...site.env, ...(secret === undefined ? {} : { ZIPNET_SECRET: secret }) },

@@ -3,7 +3,7 @@
  * with the condition or with the reason why not.
  */
 import { equal, ok } from "node:assert/strict";
-import { Child, type Ending } from "../../testnet/child.ts";
+import { Child, type Ending, type Spawn } from "../../testnet/child.ts";
 import {
   aggregator,
   client,
@@ -11,6 +11,7 @@ import {
   reader,
   server,
   type Site,
+  type SiteNet,
 } from "../../testnet/command.ts";
 import { parseRecord, type RoundRecord } from "../../testnet/record.ts";
 import { hex } from "../../src/protocol/bytes.ts";
@@ -31,9 +32,9 @@ export class Node {
   ending: Ending | undefined;
   addresses: readonly string[] | undefined;
 
-  constructor(readonly command: Command, changed: () => void) {
+  constructor(readonly command: Command, changed: () => void, start: Spawn = spawn) {
     const decoder = new TextDecoder();
-    this.child = new Child(command, spawn, {
+    this.child = new Child(command, start, {
       said: (line) => {
         this.lines.push(line);
         changed();
@@ -58,6 +59,13 @@ export class Node {
   }
 }
 
+/** Where an instance runs, if not on loopback. */
+export interface World {
+  readonly net: SiteNet;
+  /** Starts a process on the host that the network has for its name. */
+  readonly spawn: Spawn;
+}
+
 /** Servers, an aggregator, clients and two readers. */
 export class Instance implements AsyncDisposable {
   readonly site: Site;
@@ -76,6 +84,7 @@ export class Instance implements AsyncDisposable {
     name: string,
     readonly size = 3,
     readonly serverArgs: (index: number) => readonly string[] = () => [],
+    readonly world?: World,
   ) {
     this.#secrets = Array.from({ length: size }, () => secret());
     const env: Record<string, string> = {};
@@ -84,7 +93,7 @@ export class Instance implements AsyncDisposable {
       if (value !== undefined) env[variable] = value;
     }
     const folder = `.testnet/${name}-${Deno.pid}`;
-    this.site = { folder, env, committeeSecret: hex(secret()) };
+    this.site = { folder, env, committeeSecret: hex(secret()), net: world?.net };
     this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
   }
 
@@ -126,7 +135,7 @@ export class Instance implements AsyncDisposable {
     const node = new Node(command, () => {
       this.#changed.resolve();
       this.#changed = Promise.withResolvers();
-    });
+    }, this.world?.spawn);
     this.#all.push(node);
     return node;
   }
@@ -232,8 +241,13 @@ function secret(): Uint8Array {
   return crypto.getRandomValues(new Uint8Array(32));
 }
 
-function spawn({ args, env }: Command) {
-  return new Deno.Command(Deno.execPath(), {
+function spawn(command: Command) {
+  return startPiped(Deno.execPath(), command.args, command.env);
+}
+
+/** Starts a program as a node is started: with its own environment alone, and spoken to by pipes. */
+export function startPiped(program: string, args: readonly string[], env: Command["env"]) {
+  return new Deno.Command(program, {
     args: [...args],
     env: { ...env },
     clearEnv: true,
