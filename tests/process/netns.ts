@@ -148,7 +148,7 @@ function why(): string {
     return "";
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return "no ip on PATH; Debian has it as iproute2";
-    return `no network can be made here: ${(error as Error).message.split("\n")[0]}`;
+    return "no network can be made here";
   }
 }
 
