@@ -41,8 +41,6 @@ export interface Bench {
   /** Clients whose admission this server checked before, by hex. */
   readonly admitted: Set<string>;
   readonly admits: (client: Uint8Array) => string | undefined;
-  /** Why no header may be opened yet, or undefined. */
-  readonly holds: () => string | undefined;
 }
 
 /** When each phase was over at this server, Unix ms. */
@@ -53,9 +51,6 @@ export interface Times {
   prepared?: number;
   released?: number;
 }
-
-/** Milliseconds that each phase of a round took at this server. */
-export type Phases = Readonly<Record<"open" | "fold" | "prepare" | "unblind" | "finalize", number>>;
 
 /** A header as the rules look at it. */
 export function viewOf(header: Header, self: number): HeaderView {
@@ -137,19 +132,6 @@ export class LiveRound {
     if (live.partials.includes(undefined)) return;
     this.#reached("released");
     this.#oweFinal(live, state, header, aggregate);
-  }
-
-  /** What each phase took, if the round went through all of them here and is over `now`. */
-  phases(now: number): Phases | undefined {
-    const { seen, opened, aggregated, prepared, released } = this.times;
-    if (!opened || !aggregated || !prepared || !released) return undefined;
-    return {
-      open: opened - seen,
-      fold: aggregated - opened,
-      prepare: prepared - aggregated,
-      unblind: released - prepared,
-      finalize: now - released,
-    };
   }
 
   /** A phase is over at this server. */
@@ -241,9 +223,8 @@ export class LiveRound {
 
   /** What is false in a header beyond the rules that need memory, or undefined. */
   #objection(header: Header, live: Live, state: CommitteeState): string | undefined {
-    const { manifest, keys, self, heads, attendance, admits, admitted, holds } = this.bench;
-    const { roster } = state.registry, held = holds();
-    if (held) return held;
+    const { manifest, keys, self, heads, attendance, admits, admitted } = this.bench;
+    const { roster } = state.registry;
     try {
       if (header.round !== live.round) return "another round than proposed";
       checkExtends(header, heads.head);

@@ -27,24 +27,17 @@ import { Attendance } from "./attendance.ts";
 import { encodeCommand } from "./commands.ts";
 import { Driver } from "./driver.ts";
 import type { Engine, EngineHost } from "./engine.ts";
-import { encodeEvidence } from "./evidence.ts";
 import { Exchange } from "./exchange.ts";
 import { Heads } from "./heads.ts";
-import {
-  type Bench,
-  LiveRound,
-  oweReleases,
-  oweVoids,
-  type Phases,
-  sayVoid,
-} from "./live_round.ts";
-
-export type { Phases } from "./live_round.ts";
+import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
 import { Proposals } from "./proposals.ts";
 import { ReleaseRules, type Store } from "./release.ts";
 import { Seating } from "./seating.ts";
 import { CommitteeState, type Finals, type Live, type StateEvents } from "./state.ts";
+
+/** Milliseconds that each phase of a round took at this server. */
+export type Phases = Readonly<Record<"open" | "fold" | "prepare" | "unblind" | "finalize", number>>;
 
 /** What a member tells the role around it. */
 export interface MemberEvents {
@@ -69,8 +62,6 @@ export interface MemberOptions {
   readonly engine: (host: EngineHost, self: number) => Engine;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
-  /** Why no header may be opened yet, or undefined. */
-  readonly holds?: () => string | undefined;
   readonly events: MemberEvents;
 }
 
@@ -137,7 +128,6 @@ export class Member {
       proposals,
       heads,
       admits,
-      holds: options.holds ?? (() => undefined),
       attendance: this.#attendance,
       admitted: new Set(),
     };
@@ -210,12 +200,6 @@ export class Member {
     this.#react();
   }
 
-  /** Takes a certified record from anywhere: the head, if it is newer. */
-  learn(certified: CertifiedRecord): void {
-    this.#bench.heads.learn(encodeEvidence({ certified }));
-    this.#react();
-  }
-
   /** Takes a client's registration or leave, checked; answers why not, or undefined. */
   register(kind: "register" | "leave", registration: Registration): string | undefined {
     if (kind === "register") {
@@ -251,8 +235,8 @@ export class Member {
       this.#bench.proposals.clear();
     }
     this.#react();
-    const { environment: { clock, observe }, proposals, heads, holds } = this.#bench;
-    if (!this.leading || (this.#state.live === undefined && holds())) return;
+    if (!this.leading) return;
+    const { environment: { clock, observe }, proposals, heads } = this.#bench;
     const intent = this.#driver.next(clock.now(), this.#state, heads.head, this.#engine.present);
     if (intent === undefined) return;
     if ("waiting" in intent) {
@@ -393,6 +377,18 @@ export class Member {
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
     // Who is behind gets the certified record, on request or as it connects.
     if (mine) exchange.drop(mine.blobs);
-    this.options.events.finalized(certified, mine?.phases(this.options.environment.clock.now()));
+    this.options.events.finalized(certified, mine && this.#phases(mine));
+  }
+
+  #phases({ times }: LiveRound): Phases | undefined {
+    const { seen, opened, aggregated, prepared, released } = times;
+    if (!opened || !aggregated || !prepared || !released) return undefined;
+    return {
+      open: opened - seen,
+      fold: aggregated - opened,
+      prepare: prepared - aggregated,
+      unblind: released - prepared,
+      finalize: this.options.environment.clock.now() - released,
+    };
   }
 }

@@ -181,8 +181,7 @@ export const OPTIONS = {
     default: "false",
     meaning: {
       server: "keeps no state: nothing can be opened twice, but without a durable head all other " +
-        "servers together could make it fork the log; where all restart at once, they go on from " +
-        "the newest record that an aggregator has, and from none without one",
+        "servers together could make it fork the log",
       reader: "keeps no place: the next start reads from --from again",
     },
   }),

@@ -19,7 +19,6 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
 import { Archivist } from "./archivist.ts";
-import { ColdStart } from "./cold_start.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
 import { type Archive, memoryArchive } from "./records.ts";
@@ -64,8 +63,6 @@ export interface ServerOptions {
 export class Server {
   readonly #member: Member;
   readonly #archivist: Archivist;
-  /** While this server knows no record and asks for the newest. */
-  #cold: ColdStart | undefined;
   readonly #feed: Feed;
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
@@ -95,7 +92,6 @@ export class Server {
     this.#member = new Member({
       ...options,
       self: this.#self,
-      holds: () => this.#cold && "it still asks for the newest record",
       events: {
         opened: (opened, roster) => this.#opened(opened, roster),
         finalized: (certified, phases) => this.#finalized(certified, phases),
@@ -142,10 +138,6 @@ export class Server {
   /** Connects to the other servers and begins. */
   start(): void {
     const { network, environment: { clock, observe }, manifest, gate } = this.options;
-    if (this.#member.head.round === 0) {
-      const found = (certified: CertifiedRecord) => this.#member.learn(certified);
-      this.#cold = new ColdStart({ ...this.options, found });
-    }
     this.#member.start();
     this.#archivist.start();
     manifest.servers.forEach((key, index) => {
@@ -171,16 +163,10 @@ export class Server {
         this.#nextKeys += KEY_EPOCH_MS;
         this.#member.rotateKeys();
       }
-      if (this.#cold && (this.#member.head.round > 0 || !this.#cold.asks())) this.#warm();
       this.#member.tick();
       this.#remind();
     };
     tick();
-  }
-
-  #warm(): void {
-    this.#cold?.stop();
-    this.#cold = undefined;
   }
 
   #remind(): void {
@@ -195,7 +181,6 @@ export class Server {
     this.#cancelTick();
     for (const link of this.#links) link.close();
     this.#archivist.stop();
-    this.#warm();
     this.#member.destroy();
   }
 
