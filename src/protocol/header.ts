@@ -37,6 +37,26 @@ export function headerBytes(servers: number): number {
   return 153 + BUNDLE_BYTES * servers;
 }
 
+/** What a header says of its place in the log; nothing of it is checked. */
+export interface Place {
+  /** Fingerprint of its manifest. */
+  readonly committee: Uint8Array;
+  readonly round: number;
+  readonly previous: RecordHash;
+}
+
+/**
+ * Reads the place of a header, or of what begins with one (a record, an opened header), before it
+ * is known whose it is; a `ProtocolError` for too few bytes.
+ */
+export function peekPlace(bytes: Uint8Array): Place {
+  const reader = new Reader(bytes, "header");
+  reader.bytes(32);
+  const committee = reader.bytes(32), round = reader.u64();
+  reader.u64();
+  return { committee, round, previous: reader.bytes(32) };
+}
+
 /** Encodes a header of `manifest`. */
 export function createHeader(manifest: Manifest, fields: HeaderFields): Header {
   const out = new Writer().bytes(manifest.instance).bytes(manifest.fingerprint);
