@@ -15,11 +15,11 @@ await runRole(
     };
     if (options.stdin) read().catch(fail);
     await up();
-    const { manifest } = await meet();
+    const { epochs } = await meet();
     const client = new Client({
       network,
       environment,
-      manifest,
+      epochs,
       signer,
       minParticipants: options.minParticipants,
       ready: () => options.json && print(`${JSON.stringify({ ready: true })}\n`),

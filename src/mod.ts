@@ -26,7 +26,7 @@
  */
 import { systemClock, systemRandom } from "./ops/system.ts";
 import type { Message } from "./protocol/chain.ts";
-import { equal, type Fingerprint, hex, unhex } from "./protocol/bytes.ts";
+import { type Fingerprint, hex, unhex } from "./protocol/bytes.ts";
 import { signer } from "./protocol/keys.ts";
 import { encodeCertified } from "./protocol/record.ts";
 import { DEFAULT_UNIVERSE, instanceId, nodeSeed, universeId } from "./protocol/names.ts";
@@ -232,12 +232,12 @@ export class Zipnet {
     const secret = this.options.secret === undefined
       ? this.#environment.random(32)
       : nodeSeed(this.options.secret);
-    const { network, manifest } = await this.#join("client", secret);
+    const { network, epochs } = await this.#join("client", secret);
     let gone: Refused | Shutdown | undefined;
     const client = new Client({
       network,
       environment: this.#environment,
-      manifest,
+      epochs,
       signer: signer(secret),
       minParticipants: this.options.minParticipants ?? 3,
       refused: (error) => {
@@ -283,12 +283,12 @@ export class Zipnet {
     if (!Number.isSafeInteger(from) || from < 0 || from === Number.MAX_SAFE_INTEGER) {
       throw new Protocol(`from: expected a round from 0 to 2^53 - 2, got ${from}`);
     }
-    const { network, manifest } = await this.#join("reader", this.#environment.random(32));
+    const { network, epochs } = await this.#join("reader", this.#environment.random(32));
     const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
     const role = new ReaderRole({
       network,
       environment: this.#environment,
-      manifest,
+      epochs,
       from,
       record: (seen) => backlog.push(publish(seen)),
       stopped: (error) => backlog.end(error),
@@ -328,7 +328,7 @@ export class Zipnet {
     });
     try {
       await network.start();
-      const { manifest } = await meetCommittee({
+      const { epochs } = await meetCommittee({
         network,
         environment: this.#environment,
         instance: { id: this.#instance, name: this.instance },
@@ -336,10 +336,7 @@ export class Zipnet {
         pin: committee === undefined ? undefined : unhex(committee, 32) as Fingerprint,
         timeout: connectTimeout ?? 30_000,
       });
-      if (!equal(manifest.instance, this.#instance)) {
-        throw new Refused("a committee of another instance");
-      }
-      return { network, manifest };
+      return { network, epochs };
     } catch (error) {
       await network.stop();
       throw error;

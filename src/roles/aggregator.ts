@@ -38,8 +38,8 @@ interface Folding {
 
 /** A running aggregator; `start` it once the committee was met. */
 export class Aggregator {
-  readonly #feed = new Feed();
   readonly #links: Link[] = [];
+  #feed!: Feed;
   #manifest: Manifest | undefined;
   #follower: Follower | undefined;
   #folding: Folding | undefined;
@@ -48,15 +48,16 @@ export class Aggregator {
   constructor(readonly options: AggregatorOptions) {}
 
   /** Serves an instance whose committee was met, and connects to every server. */
-  start({ manifest, signed }: Committee): void {
-    const { network, environment } = this.options;
+  start({ epochs, lineage }: Committee): void {
+    const { network, environment } = this.options, manifest = epochs.newest;
     network.serve(SERVER_REGISTRY, (stream) => {
-      stream.send(signed);
+      stream.send(lineage);
       return { frame: () => stream.close("nothing is expected here"), closed: () => {} };
     });
     this.#manifest = manifest;
-    const streams = instanceStreams(manifest);
-    this.#feed.serve(network, manifest);
+    const streams = instanceStreams(epochs.parameters);
+    this.#feed = new Feed(epochs.root);
+    this.#feed.serve(network, epochs.parameters);
     network.serve(streams.submit, (stream) => ({
       frame: (bytes) => this.#envelope(stream, bytes),
       closed: () => {},
@@ -85,7 +86,7 @@ export class Aggregator {
     this.#follower = new Follower({
       network,
       environment,
-      manifest,
+      epochs,
       from: NEWEST,
       candidates: () => holders(network, "server"),
       live: false,

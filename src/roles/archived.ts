@@ -1,9 +1,9 @@
 /** Reads the records of an archive and verifies each, with nothing but the manifest. */
 import { equal, hex } from "../protocol/bytes.ts";
-import { Chain } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
+import { peekPlace } from "../protocol/header.ts";
 import type { Manifest } from "../protocol/manifest.ts";
-import { decodeCertified } from "../protocol/record.ts";
+import { Epochs } from "./epochs.ts";
 import { Protocol } from "./errors.ts";
 import { LEAD_ROUNDS, type Seen } from "./reader.ts";
 import type { Kept, Records } from "./records.ts";
@@ -12,12 +12,12 @@ import type { Kept, Records } from "./records.ts";
 const READ_RECORDS = 64, READ_BYTES = 8 * 2 ** 20;
 
 /**
- * The records from round `from` on, 0 for all, in order, of successive committees. Throws `Protocol`, which names the round,
- * at the first that does not verify, or where some are missing.
+ * The records from round `from` on, 0 for all, in order, of successive epochs. Throws `Protocol`,
+ * which names the round, at the first that does not verify, or where some are missing.
  */
 export function* readArchived(
   records: Records,
-  epochs: readonly Manifest[],
+  manifests: readonly Manifest[],
   from: number,
 ): Generator<Seen> {
   if (records.newest < Math.max(from, 1)) {
@@ -26,13 +26,12 @@ export function* readArchived(
         (records.newest === 0 ? "the archive is empty" : `the newest is ${records.newest}`),
     );
   }
-  const chain = new Chain(epochs[0], { anywhere: true });
-  for (const manifest of epochs) chain.adopt(manifest);
+  const epochs = new Epochs(manifests), chain = epochs.chain();
   let last = 0;
   for (const kept of all(records, Math.max(0, from - LEAD_ROUNDS))) {
     const { round } = kept;
     try {
-      if (last === 0 && (from === 0 || round > from)) begins(kept, epochs[0]);
+      if (last === 0 && (from === 0 || round > from)) begins(kept, epochs);
       const verified = chain.extend(kept.bytes);
       if (verified.record.header.round !== round) {
         throw new ProtocolError("mismatch", `it is the record of ${verified.record.header.round}`);
@@ -48,9 +47,9 @@ export function* readArchived(
 }
 
 /** Throws unless a record is the first of all: what was asked for lies before it. */
-function begins({ round, bytes }: Kept, manifest: Manifest): void {
-  const { previous } = decodeCertified(bytes, manifest).record.header;
-  if (equal(previous, manifest.root)) return;
+function begins({ round, bytes }: Kept, { root }: Epochs): void {
+  const { previous } = peekPlace(bytes);
+  if (equal(previous, root)) return;
   throw new ProtocolError(
     "chain",
     `it is the first here and follows ${hex(previous).slice(0, 16)}: the records before it are ` +

@@ -4,8 +4,9 @@
  * new) comes from the other servers, verified, until it links up with what is certified here.
  */
 import { equal } from "../protocol/bytes.ts";
-import { Chain, checkLink, genesis, type Head, headOf } from "../protocol/chain.ts";
+import { checkLink, genesis, type Head, headOf } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
+import { peekPlace } from "../protocol/header.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import {
   type CertifiedRecord,
@@ -15,6 +16,7 @@ import {
 } from "../protocol/record.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network } from "../universe/network.ts";
+import type { Epochs } from "./epochs.ts";
 import { Follower } from "./follower.ts";
 import type { Archive } from "./records.ts";
 
@@ -22,14 +24,15 @@ import type { Archive } from "./records.ts";
 export interface ArchivistOptions {
   readonly network: Network;
   readonly environment: Environment;
-  readonly manifest: Manifest;
+  readonly epochs: Epochs;
   readonly archive: Archive;
 }
 
 /** See the module comment. */
 export class Archivist {
-  /** What the next record of the archive must extend. */
+  /** What the next record of the archive must extend, in the epoch of `#manifest`. */
   #head: Head;
+  #manifest: Manifest;
   /** Newest round that is known to be certified. */
   #newest = 0;
   #follower: Follower | undefined;
@@ -37,14 +40,15 @@ export class Archivist {
 
   /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
   constructor(readonly options: ArchivistOptions) {
-    const { archive, manifest } = options;
-    this.#head = genesis(manifest);
+    const { archive, epochs } = options;
+    this.#manifest = epochs.all[0];
+    this.#head = genesis(this.#manifest);
     const last = this.#last();
     if (!last) return;
     try {
-      const chain = new Chain(manifest, { anywhere: true });
-      chain.extend(last);
-      this.#head = chain.head;
+      const { record, manifest } = epochs.chain().extend(last);
+      this.#manifest = manifest;
+      this.#head = headOf(record, manifest);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new ProtocolError(
@@ -67,20 +71,23 @@ export class Archivist {
     this.#close();
   }
 
-  /** A record was certified. */
+  /** A record was certified. One of an epoch that is not known yet comes later, from the others. */
   record(certified: CertifiedRecord): void {
-    const { manifest } = this.options, { record } = certified;
+    const { record } = certified;
+    const manifest = this.options.epochs.of(peekPlace(record.header.bytes).committee);
+    if (!manifest) return;
     this.#newest = Math.max(this.#newest, record.header.round);
     if (record.header.round <= this.options.archive.newest) return;
     if (!equal(record.header.previous, this.#head.hash)) return this.#fill();
-    checkLink(record, this.#head, manifest);
+    const before = manifest === this.#manifest ? this.#head : genesis(manifest, this.#head.round);
+    checkLink(record, before, manifest);
     checkCertificate(manifest, certified);
-    this.#append(record, encodeCertified(certified));
+    this.#append(record, manifest, encodeCertified(certified));
   }
 
   /** Rounds do not wait for a disk that is full: what was not written is fetched again later. */
-  #append(record: Record, bytes: Uint8Array): void {
-    const { archive, manifest, environment } = this.options, { round } = record.header;
+  #append(record: Record, manifest: Manifest, bytes: Uint8Array): void {
+    const { archive, environment } = this.options, { round } = record.header;
     try {
       archive.append(round, bytes);
     } catch (error) {
@@ -88,19 +95,20 @@ export class Archivist {
       environment.observe("error", "archive not written", { round, reason });
       return this.#close();
     }
+    this.#manifest = manifest;
     this.#head = headOf(record, manifest);
     if (this.#head.round >= this.#newest) this.#close();
   }
 
   /** Asks the other servers for what is missing, if anything is. */
   #fill(): void {
-    const { archive, network, environment, manifest } = this.options;
+    const { archive, network, environment, epochs } = this.options;
     if (!this.#running || this.#follower || this.#newest <= archive.newest) return;
     environment.observe("info", "archive behind", { has: archive.newest, newest: this.#newest });
     this.#follower = new Follower({
       network,
       environment,
-      manifest,
+      epochs,
       from: 0,
       after: this.#last(),
       complete: Infinity,
@@ -109,7 +117,7 @@ export class Archivist {
       events: {
         record: (verified) => {
           if (verified.record.header.round <= archive.newest) return;
-          this.#append(verified.record, encodeCertified(verified));
+          this.#append(verified.record, verified.manifest, encodeCertified(verified));
         },
         gap: (from, to) => environment.observe("warn", "history lost", { from, to }),
         bad: () => true,

@@ -23,6 +23,7 @@ import { type RosterProof, verifyProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream } from "../universe/network.ts";
 import { holders } from "./committee.ts";
+import type { Epochs } from "./epochs.ts";
 import { Refused } from "./errors.ts";
 import { NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
@@ -43,7 +44,7 @@ const REGISTER_AGAIN_MS = 5_000;
 export interface ClientOptions {
   readonly network: Network;
   readonly environment: Environment;
-  readonly manifest: Manifest;
+  readonly epochs: Epochs;
   readonly signer: Signer;
   /** The client's own minimum of participants. */
   readonly minParticipants: number;
@@ -90,11 +91,11 @@ export class Client {
   #cancelRegister = () => {};
 
   constructor(readonly options: ClientOptions) {
-    const { network, environment, manifest } = options;
+    const { network, environment, epochs } = options;
     const { clock } = environment;
-    const streams = instanceStreams(manifest);
+    const streams = instanceStreams(epochs.parameters);
     this.outbox = new Outbox({
-      parameters: manifest.parameters,
+      parameters: epochs.parameters,
       random: environment.random,
       now: clock.now,
     });
@@ -103,7 +104,7 @@ export class Client {
     this.#follower = new Follower({
       network,
       environment,
-      manifest,
+      epochs,
       from: NEWEST,
       candidates: () =>
         network.peers("aggregator").length > 0 ? network.peers("aggregator") : candidates(),
@@ -138,6 +139,11 @@ export class Client {
     });
   }
 
+  /** The committee that rounds are played with. */
+  get #manifest(): Manifest {
+    return this.options.epochs.newest;
+  }
+
   /** Whether an envelope of this client was ever accepted. */
   get ready(): boolean {
     return this.#ready;
@@ -145,12 +151,12 @@ export class Client {
 
   /** Leaves the roster and stops; the network is the caller's to stop. */
   stop(reason: string): void {
-    const { signer, manifest } = this.options;
+    const { signer } = this.options;
     this.outbox.close(reason);
     this.#cancelRegister();
     const { agreement: { key }, time } = this.#session;
     const leave = createRegistration("leave", signer, {
-      instance: manifest.instance,
+      instance: this.#manifest.instance,
       agreement: key,
       session: time,
     });
@@ -168,12 +174,12 @@ export class Client {
   }
 
   #register(stream: Stream | undefined): void {
-    const { signer, manifest, environment: { clock } } = this.options;
+    const { signer, environment: { clock } } = this.options;
     this.#cancelRegister();
     this.#absent = 0;
     const session = this.#next ?? this.#session;
     const registration = createRegistration("register", signer, {
-      instance: manifest.instance,
+      instance: this.#manifest.instance,
       agreement: session.agreement.key,
       session: session.time,
     });
@@ -238,10 +244,10 @@ export class Client {
 
   /** Why nothing is sent under a header, or undefined. */
   #objection(header: Header, proof: RosterProof | undefined): string | undefined {
-    const { manifest, signer, minParticipants, environment: { clock } } = this.options;
+    const { signer, minParticipants, environment: { clock } } = this.options;
     try {
       checkExtends(header, this.#head);
-      checkBundles(manifest, header, this.#bundles);
+      checkBundles(this.#manifest, header, this.#bundles);
     } catch (error) {
       return (error as Error).message;
     }
@@ -273,11 +279,11 @@ export class Client {
   }
 
   #send(header: Header, proof: RosterProof): void {
-    const { manifest, signer, minParticipants } = this.options, { parameters } = manifest;
+    const { signer, minParticipants } = this.options, { parameters, servers } = this.#manifest;
     const enough = this.#lastParticipants === undefined ||
       this.#lastParticipants >= minParticipants;
     const plain = this.outbox.compose(header, this.#head, { reserve: enough });
-    const keys = manifest.servers.map((_, i) => this.#pair(header, i));
+    const keys = servers.map((_, i) => this.#pair(header, i));
     const body = joinVectors(plain);
     const padded = applyPads(padCipher(parameters.suite), keys, header.hash, body);
     for (const bytes of [plain.schedule, plain.messages, body]) bytes.fill(0);
@@ -292,7 +298,8 @@ export class Client {
   }
 
   #pair(header: Header, server: number): Uint8Array {
-    const { manifest, signer } = this.options,
+    const { signer } = this.options,
+      manifest = this.#manifest,
       bundle = header.bundles[server],
       { agreement, pairs } = this.#session;
     const known = pairs.get(server);

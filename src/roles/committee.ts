@@ -4,9 +4,9 @@
  */
 import { type Fingerprint, hex } from "../protocol/bytes.ts";
 import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
+import { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Refused } from "./errors.ts";
 import { Link } from "./link.ts";
 import { SERVER_REGISTRY } from "./streams.ts";
@@ -28,10 +28,12 @@ export function holders(network: Network, ...roles: readonly ("aggregator" | "se
   return roles.flatMap((role) => network.peers(role));
 }
 
-/** A committee that was met: its manifest, and the bytes of its lineage. */
+/** A committee that was met. */
 export interface Committee {
-  readonly manifest: Manifest;
-  readonly signed: Uint8Array;
+  /** All epochs of its lineage; the one list of this process. */
+  readonly epochs: Epochs;
+  /** The lineage as it came. */
+  readonly lineage: Uint8Array;
 }
 
 /** The committee of the instance, or `ConnectTimeout`, or `Refused` for another committee than the pinned one. */
@@ -76,7 +78,8 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
             fingerprint: hex(manifest.fingerprint),
             servers: manifest.servers.length,
           });
-          settle(() => resolve({ manifest, signed: bytes }));
+          const epochs = new Epochs(lineage.map(({ manifest }) => manifest));
+          settle(() => resolve({ epochs, lineage: bytes }));
         },
         closed: () => {},
       }),

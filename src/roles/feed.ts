@@ -5,9 +5,9 @@
  * Frames. live-round, out: u32 length ‖ opened header ‖ roster proof of the subscriber, where it
  * stands in the roster. broadcasts: see `window.ts`.
  */
-import { Writer } from "../protocol/bytes.ts";
-import type { Manifest } from "../protocol/manifest.ts";
+import { type RecordHash, Writer } from "../protocol/bytes.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
+import type { Parameters } from "../protocol/parameters.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import { encodeProof, type Roster } from "../protocol/roster.ts";
 import type { Network, Stream } from "../universe/network.ts";
@@ -27,9 +27,12 @@ export class Feed {
     | { readonly opened: OpenedHeader; readonly roster: Roster; readonly bytes: Uint8Array }
     | undefined;
 
-  /** `history` is where records older than those in memory are; none are where it is absent. */
-  constructor(history?: Records) {
-    this.#shelf = new Shelf(history);
+  /**
+   * `root` is what the first record of all follows; `history` is where records older than those in
+   * memory are, none where it is absent.
+   */
+  constructor(root: RecordHash, history?: Records) {
+    this.#shelf = new Shelf(root, history);
   }
 
   /** Round of the newest record held, 0 for none. */
@@ -37,9 +40,9 @@ export class Feed {
     return this.#shelf.newest;
   }
 
-  /** Answers subscribers of both feeds. */
-  serve(network: Network, manifest: Manifest): void {
-    const streams = instanceStreams(manifest);
+  /** Answers subscribers of both feeds, whichever the epoch; called once. */
+  serve(network: Network, parameters: Parameters): void {
+    const streams = instanceStreams(parameters);
     network.serve(streams.liveRound, (stream) => {
       this.#live.add(stream);
       this.#sendLive(stream);
@@ -49,7 +52,7 @@ export class Feed {
       };
     });
     network.serve(streams.broadcasts, (stream) => {
-      const window = new Window(this.#shelf, manifest, stream);
+      const window = new Window(this.#shelf, stream);
       this.#windows.add(window);
       return {
         frame: (bytes) => window.frame(bytes),

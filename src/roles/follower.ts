@@ -4,13 +4,13 @@
  * with it, so a slow listener is sent no more than it takes.
  */
 import { Reader, u64 } from "../protocol/bytes.ts";
-import { Chain, type Verified } from "../protocol/chain.ts";
+import type { Chain, Verified } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import { checkOpens, decodeOpened, openedBytes, type OpenedHeader } from "../protocol/opened.ts";
 import { decodeProof, type RosterProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream } from "../universe/network.ts";
+import type { Epochs } from "./epochs.ts";
 import { Link } from "./link.ts";
 import { Search } from "./search.ts";
 import { instanceStreams } from "./streams.ts";
@@ -35,7 +35,7 @@ export interface FollowerEvents {
 export interface FollowerOptions {
   readonly network: Network;
   readonly environment: Environment;
-  readonly manifest: Manifest;
+  readonly epochs: Epochs;
   /** First round wanted; `NEWEST` for the newest record and what follows. */
   readonly from: number;
   /** A certified record, verified before: what is wanted follows it, whatever `from` says. */
@@ -65,9 +65,9 @@ export class Follower {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(readonly options: FollowerOptions) {
-    const { network, environment, manifest, after } = options;
-    const streams = instanceStreams(manifest);
-    this.#chain = new Chain(manifest, { anywhere: true });
+    const { network, environment, epochs, after } = options;
+    const streams = instanceStreams(epochs.parameters);
+    this.#chain = epochs.chain();
     if (after) {
       this.#chain.extend(after);
       this.#started = true;
@@ -132,7 +132,7 @@ export class Follower {
 
   #opened(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const { manifest, events } = this.options;
+    const { epochs: { newest: manifest }, events } = this.options;
     const reader = new Reader(bytes, "live round");
     const opened = decodeOpened(
       reader.vector(openedBytes(manifest.servers.length), "opened header"),
@@ -170,7 +170,7 @@ export class Follower {
 
   #record(bytes: Uint8Array, stream: Stream): void {
     if (this.#ended) return;
-    const { events, manifest } = this.options, { peer } = stream;
+    const { events, epochs } = this.options, { peer } = stream;
     const before = this.#chain;
     const { round: last } = before.head, wanted = this.#wanted;
     let verified: Verified;
@@ -185,7 +185,7 @@ export class Follower {
     const { round } = verified.record.header;
     if (!verified.linked && this.#skips(round)) {
       if (this.#elsewhere(wanted, round, peer)) {
-        this.#chain = this.#started ? before : new Chain(manifest, { anywhere: true });
+        this.#chain = this.#started ? before : epochs.chain();
         return;
       }
       events.gap?.(last, round);
@@ -200,7 +200,7 @@ export class Follower {
 
   /** A certified record of a later round that does not link: what lies between was missed. */
   #later(bytes: Uint8Array): Verified | undefined {
-    const chain = new Chain(this.options.manifest, { anywhere: true });
+    const chain = this.options.epochs.chain();
     try {
       const verified = chain.extend(bytes);
       if (verified.record.header.round <= this.#chain.head.round) return undefined;

@@ -4,10 +4,10 @@
  */
 import type { ProtocolError } from "../protocol/errors.ts";
 import type { Verified } from "../protocol/chain.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network } from "../universe/network.ts";
 import { holders } from "./committee.ts";
+import type { Epochs } from "./epochs.ts";
 import { Protocol } from "./errors.ts";
 import { Follower } from "./follower.ts";
 import { SEARCH_MS } from "./search.ts";
@@ -30,7 +30,7 @@ export interface Seen extends Verified {
 export interface ReaderOptions {
   readonly network: Network;
   readonly environment: Environment;
-  readonly manifest: Manifest;
+  readonly epochs: Epochs;
   /**
    * First round wanted, 0 for all. Where no record is held within `LEAD_ROUNDS` before it, the
    * first record comes without its messages and `linked` is false.
@@ -54,11 +54,11 @@ export class ReaderRole {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(options: ReaderOptions) {
-    const { network, environment, manifest, from, after } = options;
+    const { network, environment, epochs, from, after } = options;
     this.#follower = new Follower({
       network,
       environment,
-      manifest,
+      epochs,
       from,
       after,
       lead: LEAD_ROUNDS,

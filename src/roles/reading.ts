@@ -8,13 +8,13 @@
 import { readFile } from "../ops/system.ts";
 import { memoryFolder, openFolder } from "../ops/folder.ts";
 import { StoreError } from "../ops/files.ts";
-import { Chain } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { encodeCertified } from "../protocol/record.ts";
 import { readArchived, Tally } from "./archived.ts";
 import { holders } from "./committee.ts";
+import type { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Protocol, Refused } from "./errors.ts";
 import { Follower } from "./follower.ts";
 import { base64, recordLines } from "./print.ts";
@@ -34,12 +34,12 @@ export async function followLog(p: Process): Promise<void> {
   const place = folder.file("place");
   const after = from === undefined ? place.load() : undefined;
   await p.up();
-  const { manifest, signed } = await p.meet();
-  if (after) checkPlace(after, manifest, `${data}/reader`);
-  if (json) print(manifestLine(signed));
+  const { epochs, lineage } = await p.meet();
+  if (after) checkPlace(after, epochs, `${data}/reader`);
+  if (json) print(manifestLine(lineage));
   const reader = new ReaderRole({
     ...p,
-    manifest,
+    epochs,
     from: from ?? 0,
     after,
     record: (seen) => {
@@ -54,7 +54,7 @@ export async function followLog(p: Process): Promise<void> {
 export async function verifyLog(p: Process): Promise<void> {
   const { options: { from = 0, json, connectTimeout }, environment: { clock } } = p;
   await p.up();
-  const { manifest } = await p.meet();
+  const { epochs } = await p.meet();
   const tally = new Tally();
   let stop = () => {}, cancel = () => {};
   const end = (error?: Error) => {
@@ -72,14 +72,14 @@ export async function verifyLog(p: Process): Promise<void> {
     );
   };
   wait();
-  const newest = await newestRound(p, manifest, (halt) => stop = halt);
+  const newest = await newestRound(p, epochs, (halt) => stop = halt);
   if (newest < from) {
     return end(new Protocol(`no record from round ${from} on: the newest is ${newest}`));
   }
   let over = false;
   const reader = new ReaderRole({
     ...p,
-    manifest,
+    epochs,
     from,
     record: (seen) => {
       if (over) return;
@@ -100,11 +100,11 @@ export async function verifyLog(p: Process): Promise<void> {
 }
 
 /** Round of the newest record of whoever answers first. */
-function newestRound(p: Process, manifest: Manifest, stops: (stop: () => void) => void) {
+function newestRound(p: Process, epochs: Epochs, stops: (stop: () => void) => void) {
   return new Promise<number>((resolve) => {
     const follower = new Follower({
       ...p,
-      manifest,
+      epochs,
       from: NEWEST,
       candidates: () => holders(p.network, "aggregator", "server"),
       live: false,
@@ -168,9 +168,9 @@ function manifestLine(lineage: Uint8Array): string {
   return `${JSON.stringify({ manifest: base64(lineage) })}\n`;
 }
 
-function checkPlace(after: Uint8Array, manifest: Manifest, folder: string): void {
+function checkPlace(after: Uint8Array, epochs: Epochs, folder: string): void {
   try {
-    new Chain(manifest, { anywhere: true }).extend(after);
+    epochs.chain().extend(after);
   } catch (error) {
     if (!(error instanceof ProtocolError)) throw error;
     throw new StoreError(

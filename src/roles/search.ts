@@ -24,7 +24,7 @@ export class Search {
   constructor(
     readonly options: Pick<
       FollowerOptions,
-      "network" | "environment" | "manifest" | "complete" | "candidates"
+      "network" | "environment" | "epochs" | "complete" | "candidates"
     >,
   ) {}
 
@@ -40,11 +40,11 @@ export class Search {
 
   /** A holder lacks round `wanted`, and goes on from `offered`; whether to ask another. */
   lacks({ id }: Peer, wanted: number, offered: number): boolean {
-    const { complete, environment: { clock }, manifest, network } = this.options;
+    const { complete, environment: { clock }, epochs, network } = this.options;
     if (complete === undefined || this.#over) return false;
     if (this.#lacking.size >= MAX_REMEMBERED) this.#lacking.clear();
     this.#lacking.set(id, offered);
-    const others = manifest.servers.map(hex).filter((server) => server !== network.self.id);
+    const others = epochs.newest.servers.map(hex).filter((server) => server !== network.self.id);
     if (others.every((server) => (this.#lacking.get(server) ?? 0) > wanted)) {
       this.#over = true;
       return false;

@@ -19,6 +19,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
 import { Archivist } from "./archivist.ts";
+import { Epochs } from "./epochs.ts";
 import { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
 import { type Archive, memoryArchive } from "./records.ts";
@@ -87,8 +88,8 @@ export class Server {
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
     const archive = options.archive ?? memoryArchive();
-    this.#archivist = new Archivist({ ...options, archive });
-    this.#feed = new Feed(archive);
+    this.#archivist = new Archivist({ ...options, epochs: new Epochs([manifest]), archive });
+    this.#feed = new Feed(manifest.root, archive);
     this.#member = new Member({
       ...options,
       self: this.#self,
@@ -111,8 +112,8 @@ export class Server {
   /** Registers what it serves. */
   serve(): void {
     const { network, manifest, gate } = this.options;
-    const streams = instanceStreams(manifest);
-    this.#feed.serve(network, manifest);
+    const streams = instanceStreams(manifest.parameters);
+    this.#feed.serve(network, manifest.parameters);
     gate.serve(COMMITTEE, ({ key }) => {
       const index = serverIndex(manifest, key);
       if (index > this.#self) return undefined;

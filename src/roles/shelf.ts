@@ -3,8 +3,8 @@
  * has one. It knows whether a record follows the one before, so that nothing is left out unsaid.
  */
 import { equal, type RecordHash } from "../protocol/bytes.ts";
-import type { Manifest } from "../protocol/manifest.ts";
-import { type CertifiedRecord, decodeCertified, encodeCertified } from "../protocol/record.ts";
+import { peekPlace } from "../protocol/header.ts";
+import { type CertifiedRecord, encodeCertified } from "../protocol/record.ts";
 import { type Kept, memoryArchive, type Records } from "./records.ts";
 
 /** Records from a round on, and whether none that a subscriber wanted is missing before them. */
@@ -19,7 +19,8 @@ export class Shelf {
   #recent = memoryArchive();
   #tip: RecordHash | undefined;
 
-  constructor(readonly history?: Records) {}
+  /** `root` is what the first record of all follows. */
+  constructor(readonly root: RecordHash, readonly history?: Records) {}
 
   /** Round of the newest record, 0 for none. */
   get newest(): number {
@@ -38,7 +39,7 @@ export class Shelf {
   }
 
   /** The records from round `from` on that can be had at once. */
-  from(from: number, count: number, maxBytes: number, manifest: Manifest): Following {
+  from(from: number, count: number, maxBytes: number): Following {
     const { history } = this, recent = this.#recent;
     const inMemory = recent.newest > 0 &&
       (from >= recent.oldest || history === undefined || history.newest < Math.max(from, 1));
@@ -47,7 +48,7 @@ export class Shelf {
     if (records.length === 0) return { records, whole: true };
     const [first] = records;
     const whole = first.round === from || source!.oldest < from ||
-      equal(decodeCertified(first.bytes, manifest).record.header.previous, manifest.root);
+      equal(peekPlace(first.bytes).previous, this.root);
     return { records, whole };
   }
 }

@@ -188,11 +188,11 @@ export class SimulatedInstance {
     const name = `client ${index}`, secret = this.#secret(name);
     const { network, environment } = this.#node(name, "client", secret);
     await network.start();
-    void this.#meet(network, environment).then(({ manifest }) => {
+    void this.#meet(network, environment).then(({ epochs }) => {
       const role = new Client({
         network,
         environment,
-        manifest,
+        epochs,
         signer: signer(secret),
         minParticipants,
       });
@@ -205,12 +205,12 @@ export class SimulatedInstance {
     const name = `reader ${index}`;
     const { network, environment } = this.#node(name, "reader", this.#secret(name));
     await network.start();
-    void this.#meet(network, environment).then(({ manifest }) => {
+    void this.#meet(network, environment).then(({ epochs }) => {
       const reading: { log: Seen[]; role?: ReaderRole; stopped?: Protocol } = { log: [] };
       reading.role = new ReaderRole({
         network,
         environment,
-        manifest,
+        epochs,
         from: 0,
         record: (seen) => void reading.log.push(seen),
         stopped: (error) => void (reading.stopped = error),

@@ -5,9 +5,8 @@ import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
 import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import { MAX_GENESIS_FRAME } from "../committee/genesis.ts";
-import type { Parameters } from "../protocol/parameters.ts";
+import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
 import type { StreamKind } from "../universe/network.ts";
 
@@ -17,7 +16,7 @@ const MAX_WAITING_FRAMES = 16;
 /** Longest frame between servers: an engine's snapshot or a head's evidence. */
 export const MAX_COMMITTEE_FRAME = 64 * 2 ** 20;
 
-/** Anyone asks a server or aggregator for the lineage of committees: one frame comes. */
+/** Anyone asks a server or aggregator for the lineage of committees: it comes, and each later one. */
 export const SERVER_REGISTRY: StreamKind = kind("server-registry", MAX_LINEAGE_BYTES, 4);
 
 /** Servers that have proven the secret form their committee, or ask for the one that stands. */
@@ -41,9 +40,9 @@ export interface InstanceStreams {
   readonly broadcasts: StreamKind;
 }
 
-/** The streams of an instance. */
-export function instanceStreams(manifest: Manifest): InstanceStreams {
-  const p: Parameters = manifest.parameters, n = manifest.servers.length;
+/** The streams of an instance, wide enough for a committee of any size: a later one may be larger. */
+export function instanceStreams(p: Parameters): InstanceStreams {
+  const n = MAX_SERVERS;
   const roster = 5 + 64 * p.maxClients;
   return {
     aggregate: kind("aggregate", Math.max(maxAggregateBytes(p), roster, openedBytes(n) + 1), 2),

@@ -9,7 +9,6 @@
  */
 import { Reader, u64 } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import type { Stream } from "../universe/network.ts";
 import type { Shelf } from "./shelf.ts";
 
@@ -35,7 +34,7 @@ export class Window {
   /** What was sent and not acknowledged. */
   #flight: { readonly round: number; readonly bytes: number }[] = [];
 
-  constructor(readonly shelf: Shelf, readonly manifest: Manifest, readonly stream: Stream) {}
+  constructor(readonly shelf: Shelf, readonly stream: Stream) {}
 
   /** A frame of the subscriber; throws a `ProtocolError` for one that makes no sense. */
   frame(bytes: Uint8Array): void {
@@ -68,7 +67,6 @@ export class Window {
       this.#next,
       WINDOW_RECORDS - this.#flight.length,
       room,
-      this.manifest,
     );
     if (!whole) {
       this.#offered = records[0].round;

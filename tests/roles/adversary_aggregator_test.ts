@@ -7,6 +7,7 @@ import { encodeOpened } from "../../src/protocol/opened.ts";
 import { encodeLineage } from "../../src/protocol/lineage.ts";
 import { signManifest } from "../../src/protocol/manifest.ts";
 import { Aggregator } from "../../src/roles/aggregator.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { refuses } from "../protocol/refuses.ts";
@@ -15,7 +16,8 @@ import { kinded, peerOf, type Wire, Wires } from "./wire.ts";
 /** An aggregator with an open round, its streams to the servers, and what it sealed. */
 async function folding(seed: number) {
   const play = new Play(seed, { servers: 3, clients: 4 }), { manifest } = play;
-  const wires = new Wires("aggregator", play.aggregator.seed), streams = instanceStreams(manifest);
+  const wires = new Wires("aggregator", play.aggregator.seed),
+    streams = instanceStreams(manifest.parameters);
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
   const role = new Aggregator({
     network: wires,
@@ -23,7 +25,8 @@ async function folding(seed: number) {
     signer: play.aggregator.signer,
   });
   const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
-  role.start({ manifest, signed: encodeLineage([{ manifest, signatures }]) });
+  const lineage = encodeLineage([{ manifest, signatures }]);
+  role.start({ epochs: new Epochs([manifest]), lineage });
   await wires.pass(0);
   const [server] = wires.to(streams.aggregate), header = play.header();
   server.frame(kinded(1, play.roster.encode()));

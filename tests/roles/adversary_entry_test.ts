@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { meetCommittee } from "../../src/roles/committee.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { ConnectTimeout, Refused } from "../../src/roles/errors.ts";
 import { Client } from "../../src/roles/client.ts";
 import { Server } from "../../src/roles/server.ts";
@@ -76,7 +77,7 @@ Deno.test("a client that is not on the list is told so, and the operator is told
     new Client({
       network: near,
       environment: near.environment,
-      manifest,
+      epochs: new Epochs([manifest]),
       signer: self,
       minParticipants: 3,
       refused: (error) => void told.push(error),

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { concat, u64 } from "../../src/protocol/bytes.ts";
 import { createManifest } from "../../src/protocol/manifest.ts";
 import { encodeCertified } from "../../src/protocol/record.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -16,13 +17,13 @@ async function reading(seed: number) {
   const role = new ReaderRole({
     network: wires,
     environment: wires.environment,
-    manifest,
+    epochs: new Epochs([manifest]),
     from: 0,
     record: (seen) => void log.push(seen),
     stopped: (error) => void stopped.push(`${error.name}: ${error.message}`),
   });
   await wires.pass(1);
-  const { broadcasts } = instanceStreams(manifest), first = play.round().bytes;
+  const { broadcasts } = instanceStreams(manifest.parameters), first = play.round().bytes;
   wires.to(broadcasts)[0].frame(first);
   const second = play.round();
   return { play, wires, role, log, stopped, broadcasts, first, second };

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { concat, hex, u64 } from "../../src/protocol/bytes.ts";
 import { Archivist } from "../../src/roles/archivist.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { type Archive, memoryArchive } from "../../src/roles/records.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -12,9 +13,9 @@ import { peerOf, type Wire, Wires } from "./wire.ts";
 function filling(seed: number, archive: Archive = memoryArchive(), length = 12) {
   const play = new Play(seed), wires = new Wires("server", play.servers[0].seed);
   wires.known.push(...play.servers.slice(1).map((s) => peerOf("server", s.seed)));
-  const { manifest } = play, { broadcasts } = instanceStreams(manifest);
-  const log = extendLog(play, length), { environment } = wires;
-  const make = () => new Archivist({ network: wires, environment, manifest, archive });
+  const { manifest } = play, { broadcasts } = instanceStreams(manifest.parameters);
+  const log = extendLog(play, length), { environment } = wires, epochs = new Epochs([manifest]);
+  const make = () => new Archivist({ network: wires, environment, epochs, archive });
   const streams = () => wires.to(broadcasts);
   const has = () => archive.read(0, Infinity, Infinity).map(({ round }) => round);
   return { play, wires, archive, log, make, streams, has };

@@ -4,6 +4,7 @@ import { hex, u32, u64 } from "../../src/protocol/bytes.ts";
 import { createEnvelope } from "../../src/protocol/envelope.ts";
 import { encodeLineage } from "../../src/protocol/lineage.ts";
 import { signManifest } from "../../src/protocol/manifest.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { NEWEST } from "../../src/roles/feed.ts";
 import { Aggregator } from "../../src/roles/aggregator.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
@@ -13,12 +14,14 @@ import { kinded, peerOf, Wires } from "./wire.ts";
 
 async function started(seed: number) {
   const play = new Play(seed, { servers: 3, clients: 4 }), { manifest } = play;
-  const wires = new Wires("aggregator", play.aggregator.seed), streams = instanceStreams(manifest);
+  const wires = new Wires("aggregator", play.aggregator.seed),
+    streams = instanceStreams(manifest.parameters);
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
   const { environment } = wires, { signer } = play.aggregator;
   const role = new Aggregator({ network: wires, environment, signer });
   const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
-  role.start({ manifest, signed: encodeLineage([{ manifest, signatures }]) });
+  const lineage = encodeLineage([{ manifest, signatures }]);
+  role.start({ epochs: new Epochs([manifest]), lineage });
   await wires.pass(0);
   const [server, other] = wires.to(streams.aggregate), [client] = play.clients;
   const submit = wires.dial(peerOf("client", client.seed), streams.submit);

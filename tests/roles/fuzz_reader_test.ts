@@ -7,6 +7,7 @@ import { encodeLineage } from "../../src/protocol/lineage.ts";
 import { signManifest } from "../../src/protocol/manifest.ts";
 import { encodeProof } from "../../src/protocol/roster.ts";
 import { meetCommittee } from "../../src/roles/committee.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
 import { CLIENT_REGISTRY, instanceStreams, SERVER_REGISTRY } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -111,7 +112,8 @@ Deno.test("fuzz: answers to a registration, and receipts", async () => {
 
 Deno.test("fuzz: records and opened headers at a reader", async () => {
   const play = new Play(204), { manifest } = play, header = play.header();
-  const wires = new Wires("reader", play.random.bytes(32)), streams = instanceStreams(manifest);
+  const wires = new Wires("reader", play.random.bytes(32)),
+    streams = instanceStreams(manifest.parameters);
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
   const played = play.round([], header), log: Seen[] = [];
   let stopped = 0, starts = 0;
@@ -120,7 +122,7 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
     return new ReaderRole({
       network: wires,
       environment: wires.environment,
-      manifest,
+      epochs: new Epochs([manifest]),
       from: 0,
       record: (seen) => void log.push(seen),
       stopped: () => void stopped++,

@@ -16,6 +16,7 @@ import { applyPads, padCipher } from "../../src/protocol/pad.ts";
 import { scheduleBytes } from "../../src/protocol/parameters.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import type { RosterProof } from "../../src/protocol/roster.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { NEWEST } from "../../src/roles/feed.ts";
 import { Follower } from "../../src/roles/follower.ts";
 import { Link } from "../../src/roles/link.ts";
@@ -41,7 +42,7 @@ export async function mallory(world: SimulatedInstance, malice: Malice): Promise
   const { environment, network: make } = world.binding("mallory");
   const secret = environment.random(32), self = signer(secret), pair = agreement(secret.slice());
   const network = make("client", secret), { manifest } = world, { parameters } = manifest;
-  const streams = instanceStreams(manifest), { clock } = environment;
+  const streams = instanceStreams(manifest.parameters), { clock } = environment;
   await network.start();
   let waiting: { header: Header; proof: RosterProof } | undefined, rounds = 0;
   const registration = createRegistration("register", self, {
@@ -91,7 +92,7 @@ export async function mallory(world: SimulatedInstance, malice: Malice): Promise
   const follower: Follower = new Follower({
     network,
     environment,
-    manifest,
+    epochs: new Epochs([manifest]),
     from: NEWEST,
     live: true,
     candidates: () => network.peers("aggregator"),

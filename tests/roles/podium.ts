@@ -32,7 +32,7 @@ export class Podium {
   constructor(seed: number) {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     const { manifest, servers: [first], clients } = this.play;
-    this.streams = instanceStreams(manifest);
+    this.streams = instanceStreams(manifest.parameters);
     this.wires = new Wires("server", first.seed);
     this.server = new Server({
       network: this.wires,

@@ -9,6 +9,7 @@ import { encodeOpened, type OpenedHeader } from "../../src/protocol/opened.ts";
 import { decodeRegistration } from "../../src/protocol/registration.ts";
 import { encodeProof } from "../../src/protocol/roster.ts";
 import { Client } from "../../src/roles/client.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { CLIENT_REGISTRY, type InstanceStreams, instanceStreams } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { peerOf, type Wire, Wires } from "./wire.ts";
@@ -26,14 +27,14 @@ export class Sender {
   constructor(seed: number, minParticipants = 3) {
     this.play = new Play(seed, { servers: 3, clients: 3 });
     const { manifest, random } = this.play, secret = random.bytes(32);
-    this.streams = instanceStreams(manifest);
+    this.streams = instanceStreams(manifest.parameters);
     this.wires = new Wires("client", secret);
     for (let i = 0; i < 2; i++) this.wires.known.push(peerOf("aggregator", random.bytes(32)));
     this.wires.known.push(...this.play.servers.map((s) => peerOf("server", s.seed)));
     this.client = new Client({
       network: this.wires,
       environment: this.wires.environment,
-      manifest,
+      epochs: new Epochs([manifest]),
       signer: signer(secret),
       minParticipants,
       round: () => void this.rounds++,

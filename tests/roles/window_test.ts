@@ -41,8 +41,8 @@ class Holder {
         return out;
       },
     };
-    this.feed = new Feed(archive ? counted : undefined);
-    this.feed.serve(this.wires, this.play.manifest);
+    this.feed = new Feed(this.play.manifest.root, archive ? counted : undefined);
+    this.feed.serve(this.wires, this.play.parameters);
   }
 
   /** Certifies records as a server does. */
@@ -54,7 +54,7 @@ class Holder {
   }
   /** A subscriber. */
   dial(): Wire {
-    const { broadcasts } = instanceStreams(this.play.manifest);
+    const { broadcasts } = instanceStreams(this.play.parameters);
     return this.wires.dial(peerOf("reader", this.play.random.bytes(32)), broadcasts);
   }
   /** Rounds of the records in frames; a frame that offers a round as −round. */

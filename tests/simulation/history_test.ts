@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { encodeCertified } from "../../src/protocol/record.ts";
 import { hex } from "../../src/protocol/bytes.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
 import { type Archive, MAX_KEPT_RECORDS, memoryArchive } from "../../src/roles/records.ts";
 import { SimulatedInstance } from "../../src/roles/simulated.ts";
@@ -62,7 +63,7 @@ Deno.test("a late reader gets 1,000 rounds of history from any server, verified"
     const role = new ReaderRole({
       network: only(network, ids),
       environment,
-      manifest: it.manifest,
+      epochs: new Epochs([it.manifest]),
       from: 0,
       record: (seen) => void log.push(seen),
       stopped: (error) => assert.fail(error),
@@ -91,7 +92,7 @@ Deno.test("a reader that was offline goes on where it stopped, without gap or re
       new ReaderRole({
         network,
         environment,
-        manifest: it.manifest,
+        epochs: new Epochs([it.manifest]),
         from: 0,
         after,
         record: (seen) => {
@@ -153,7 +154,7 @@ Deno.test("where all lost a part of the log, the archives and a reader go on aft
   new ReaderRole({
     network,
     environment,
-    manifest: it.manifest,
+    epochs: new Epochs([it.manifest]),
     from: 0,
     record: (seen) => void log.push(seen),
     gap: (from, to) => void missed.push([from, to]),
