@@ -5,10 +5,11 @@ import { runRole } from "./roles/process.ts";
 await runRole(
   "aggregator",
   Deno.args,
-  async ({ environment, network, signer, up, meet, onStop }) => {
+  async ({ environment, network, signer, up, meet, watch, onStop }) => {
     const aggregator = new Aggregator({ network, environment, signer });
     onStop(() => aggregator.stop());
     await up();
-    aggregator.start(await meet());
+    const committee = await meet();
+    aggregator.start(committee, watch(committee, (lineage) => aggregator.hand(lineage)).alive);
   },
 );

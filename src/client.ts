@@ -7,7 +7,7 @@ import { Mouth } from "./roles/mouth.ts";
 await runRole(
   "client",
   Deno.args,
-  async ({ options, environment, network, signer, up, meet, stop, onStop, fail, print }) => {
+  async ({ options, environment, network, signer, up, meet, watch, stop, onStop, fail, print }) => {
     const mouth = new Mouth(options, print);
     const read = async () => {
       for await (const line of lines()) mouth.line(line);
@@ -15,14 +15,15 @@ await runRole(
     };
     if (options.stdin) read().catch(fail);
     await up();
-    const { epochs } = await meet();
+    const committee = await meet();
     const client = new Client({
       network,
       environment,
-      epochs,
+      epochs: committee.epochs,
       signer,
       minParticipants: options.minParticipants,
       ready: () => options.json && print(`${JSON.stringify({ ready: true })}\n`),
+      alive: watch(committee).alive,
       refused: fail,
       round: () => mouth.round(),
     });

@@ -36,6 +36,7 @@ import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
 import { Backlog } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
+import { watchCommittee } from "./roles/watch.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Network, Role } from "./universe/network.ts";
 
@@ -124,7 +125,10 @@ export interface Simulation {
   run(until: () => boolean, ms: number): Promise<boolean>;
 }
 
-/** Publishes messages. Being open, it sends cover in every round, whether it has something to say or not. */
+/**
+ * Publishes messages. Being open, it sends cover in every round, whether it has something to say or
+ * not. It follows the committee's changes; `send` throws `Refused` once only a new pin would.
+ */
 export interface Submitter {
   /**
    * Sends `message`, 1 byte to the instance's `maxMessageBytes`; the bytes are copied. Throws
@@ -135,7 +139,7 @@ export interface Submitter {
   close(): Promise<void>;
 }
 
-/** Messages in the order of the log, each once, from verified records. */
+/** Messages in the order of the log, each once, from verified records; as `Submitter` over changes. */
 export interface Reader extends AsyncIterable<Message> {
   /** The verified records themselves, in order. */
   records(): AsyncIterable<PublishedRecord>;
@@ -232,18 +236,22 @@ export class Zipnet {
     const secret = this.options.secret === undefined
       ? this.#environment.random(32)
       : nodeSeed(this.options.secret);
-    const { network, epochs } = await this.#join("client", secret);
+    const { network, epochs, follow } = await this.#join("client", secret);
     let gone: Refused | Shutdown | undefined;
+    const refused = (error: Refused) => {
+      gone = error;
+      watch.stop();
+      client.stop("refused");
+    };
+    const watch = follow(refused);
     const client = new Client({
       network,
       environment: this.#environment,
       epochs,
       signer: signer(secret),
       minParticipants: this.options.minParticipants ?? 3,
-      refused: (error) => {
-        gone = error;
-        client.stop("refused");
-      },
+      alive: watch.alive,
+      refused,
     });
     return this.#keep({
       send(message, options) {
@@ -256,6 +264,7 @@ export class Zipnet {
       },
       close: async () => {
         if (!gone) client.stop("shutdown");
+        watch.stop();
         gone ??= new Shutdown("the submitter is closed");
         await network.stop();
       },
@@ -283,15 +292,23 @@ export class Zipnet {
     if (!Number.isSafeInteger(from) || from < 0 || from === Number.MAX_SAFE_INTEGER) {
       throw new Protocol(`from: expected a round from 0 to 2^53 - 2, got ${from}`);
     }
-    const { network, epochs } = await this.#join("reader", this.#environment.random(32));
+    const random = this.#environment.random(32);
+    const { network, epochs, follow } = await this.#join("reader", random);
     const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
+    const end = (error?: Protocol | Refused) => {
+      watch.stop();
+      role.stop();
+      backlog.end(error);
+    };
+    const watch = follow(end);
     const role = new ReaderRole({
       network,
       environment: this.#environment,
       epochs,
       from,
       record: (seen) => backlog.push(publish(seen)),
-      stopped: (error) => backlog.end(error),
+      alive: watch.alive,
+      stopped: end,
     });
     const records = () => backlog.iterate();
     return this.#keep({
@@ -300,8 +317,7 @@ export class Zipnet {
         for await (const { messages } of records()) yield* messages;
       },
       close: async () => {
-        role.stop();
-        backlog.end();
+        end();
         await network.stop();
       },
     });
@@ -316,7 +332,7 @@ export class Zipnet {
 
   async #join(role: Role, secret: Uint8Array) {
     if (this.#closed) throw new Shutdown("this binding is closed");
-    const { bootstrap, committee, connectTimeout, network: make } = this.options;
+    const { bootstrap, committee: pin, connectTimeout = 30_000, network: make } = this.options;
     const network = make?.(role, secret) ?? (await import("./universe/libp2p.ts")).libp2pNetwork({
       environment: this.#environment,
       secret,
@@ -328,15 +344,17 @@ export class Zipnet {
     });
     try {
       await network.start();
-      const { epochs } = await meetCommittee({
-        network,
-        environment: this.#environment,
-        instance: { id: this.#instance, name: this.instance },
+      const instance = { id: this.#instance, name: this.instance };
+      const environment = this.#environment, timeout = connectTimeout;
+      const common = { network, environment, instance, timeout };
+      const committee = await meetCommittee({
+        ...common,
         universe: this.universe,
-        pin: committee === undefined ? undefined : unhex(committee, 32) as Fingerprint,
-        timeout: connectTimeout ?? 30_000,
+        pin: pin === undefined ? undefined : unhex(pin, 32) as Fingerprint,
       });
-      return { network, epochs };
+      const follow = (refused: (error: Refused) => void) =>
+        watchCommittee({ ...common, committee, refused });
+      return { network, epochs: committee.epochs, follow };
     } catch (error) {
       await network.stop();
       throw error;

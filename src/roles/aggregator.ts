@@ -1,19 +1,20 @@
 /**
  * The event loop of the aggregator: it folds the envelopes of the live round into one aggregate for
- * the committee, gives receipts, and serves both feeds on to clients. It needs no secret and is
- * trusted with nothing but service.
+ * the committee, gives receipts, and serves both feeds on to clients, over all epochs. It needs no
+ * secret and is trusted with nothing but service.
  */
 import { Fold } from "../protocol/aggregate.ts";
-import { equal } from "../protocol/bytes.ts";
+import { equal, hex } from "../protocol/bytes.ts";
 import { checkEnvelope, createReceipt, decodeEnvelope } from "../protocol/envelope.ts";
 import { ProtocolError } from "../protocol/errors.ts";
+import { peekPlace } from "../protocol/header.ts";
 import type { Signer } from "../protocol/keys.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import { checkOpens, decodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import { Roster } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Peer, Stream } from "../universe/network.ts";
+import type { Network, Stream } from "../universe/network.ts";
 import { type Committee, holders } from "./committee.ts";
+import type { Epochs } from "./epochs.ts";
 import { Feed, NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
 import { Link } from "./link.ts";
@@ -38,23 +39,38 @@ interface Folding {
 
 /** A running aggregator; `start` it once the committee was met. */
 export class Aggregator {
-  readonly #links: Link[] = [];
+  /** To each server of the newest epoch, by its key as hex. */
+  readonly #links = new Map<string, Link>();
+  /** Who is told of each change of the committee. */
+  readonly #curious = new Set<Stream>();
+  #epochs!: Epochs;
+  #lineage!: Uint8Array;
   #feed!: Feed;
-  #manifest: Manifest | undefined;
+  #alive: (() => void) | undefined;
   #follower: Follower | undefined;
   #folding: Folding | undefined;
   #cancelDeadline = () => {};
+  #unsubscribe = () => {};
 
   constructor(readonly options: AggregatorOptions) {}
 
-  /** Serves an instance whose committee was met, and connects to every server. */
-  start({ epochs, lineage }: Committee): void {
-    const { network, environment } = this.options, manifest = epochs.newest;
+  /**
+   * Serves an instance whose committee was met, and connects to every server. `alive` hears of each
+   * sign that the committee is there.
+   */
+  start({ epochs, lineage }: Committee, alive?: () => void): void {
+    const { network, environment } = this.options;
+    this.#alive = alive;
+    this.#epochs = epochs;
+    this.#lineage = lineage;
     network.serve(SERVER_REGISTRY, (stream) => {
-      stream.send(lineage);
-      return { frame: () => stream.close("nothing is expected here"), closed: () => {} };
+      this.#curious.add(stream);
+      stream.send(this.#lineage);
+      return {
+        frame: () => stream.close("nothing is expected here"),
+        closed: () => this.#curious.delete(stream),
+      };
     });
-    this.#manifest = manifest;
     const streams = instanceStreams(epochs.parameters);
     this.#feed = new Feed(epochs.root);
     this.#feed.serve(network, epochs.parameters);
@@ -62,27 +78,6 @@ export class Aggregator {
       frame: (bytes) => this.#envelope(stream, bytes),
       closed: () => {},
     }));
-    for (const server of manifest.servers) {
-      let roster: Roster | undefined;
-      this.#links.push(
-        new Link({
-          network,
-          clock: environment.clock,
-          kind: streams.aggregate,
-          candidates: () => network.peers("server").filter((peer: Peer) => equal(peer.key, server)),
-          events: () => ({
-            frame: (bytes) => {
-              if (bytes[0] === OPENED_FRAME) {
-                this.#opened(decodeOpened(bytes.subarray(1), manifest), roster);
-              } else if (bytes[0] === ROSTER_FRAME) {
-                roster = Roster.decode(bytes.subarray(1), manifest.parameters.maxClients);
-              } else throw new ProtocolError("type", `a frame of kind ${bytes[0]} of a server`);
-            },
-            closed: () => {},
-          }),
-        }),
-      );
-    }
     this.#follower = new Follower({
       network,
       environment,
@@ -97,20 +92,76 @@ export class Aggregator {
             this.#end();
           }
         },
+        alive,
         bad: () => true,
       },
     });
+    this.#unsubscribe = epochs.onChange(() => this.#changed());
+    this.#connect();
+  }
+
+  /** The epochs were added to: this is the lineage from now on. */
+  hand(lineage: Uint8Array): void {
+    this.#lineage = lineage;
+    for (const stream of this.#curious) stream.send(lineage);
+  }
+
+  /** Another committee: no round of the old one goes on, and each server begins anew with its roster. */
+  #changed(): void {
+    this.#end();
+    const { servers } = this.#epochs.newest, stay = new Set(servers.map(hex));
+    for (const [server, link] of this.#links) {
+      if (stay.has(server)) link.drop("the committee changed");
+      else {
+        link.close();
+        this.#links.delete(server);
+      }
+    }
+    this.#connect();
+  }
+
+  /** A link to each server of the newest epoch that has none. */
+  #connect(): void {
+    const { network, environment: { clock } } = this.options;
+    const { parameters, newest: { servers } } = this.#epochs;
+    const { aggregate: kind } = instanceStreams(parameters);
+    for (const server of servers.map(hex)) {
+      if (this.#links.has(server)) continue;
+      const link: Link = new Link({
+        network,
+        clock,
+        kind,
+        candidates: () => network.peers("server").filter(({ id }) => id === server),
+        events: () => {
+          let roster: Roster | undefined;
+          return {
+            frame: (bytes) => {
+              if (bytes[0] === OPENED_FRAME) this.#opened(bytes.subarray(1), roster, link);
+              else if (bytes[0] === ROSTER_FRAME) {
+                roster = Roster.decode(bytes.subarray(1), parameters.maxClients);
+              } else throw new ProtocolError("type", `a frame of kind ${bytes[0]} of a server`);
+            },
+            closed: () => {},
+          };
+        },
+      });
+      this.#links.set(server, link);
+    }
   }
 
   /** Stops for good; the network is the caller's to stop. */
   stop(): void {
     this.#end();
+    this.#unsubscribe();
     this.#follower?.close();
-    for (const link of this.#links) link.close();
+    for (const link of this.#links.values()) link.close();
   }
 
-  #opened(opened: OpenedHeader, roster: Roster | undefined): void {
-    const { header } = opened, manifest = this.#manifest!;
+  #opened(bytes: Uint8Array, roster: Roster | undefined, link: Link): void {
+    const manifest = this.#epochs.of(peekPlace(bytes).committee);
+    if (!manifest) return link.drop("a committee that is not known yet");
+    if (manifest !== this.#epochs.newest) return;
+    const opened = decodeOpened(bytes, manifest), { header } = opened;
     if (header.round <= Math.max(this.#folding?.opened.header.round ?? 0, this.#feed.newest)) {
       return;
     }
@@ -121,6 +172,7 @@ export class Aggregator {
       );
     }
     checkOpens(manifest, opened);
+    this.#alive?.();
     this.#end();
     const folding: Folding = {
       opened,
@@ -140,12 +192,12 @@ export class Aggregator {
   }
 
   #envelope(stream: Stream, bytes: Uint8Array): void {
-    const folding = this.#folding, manifest = this.#manifest!;
+    const folding = this.#folding;
     const { observe } = this.options.environment;
     if (!folding) return observe("debug", "envelope late", { peer: stream.peer.id });
     let envelope;
     try {
-      envelope = decodeEnvelope(bytes, folding.opened.header, manifest.parameters);
+      envelope = decodeEnvelope(bytes, folding.opened.header, this.#epochs.parameters);
     } catch (error) {
       // A header that just ended is an honest client's bad luck; anything else is not.
       if (!(error instanceof ProtocolError) || error.code !== "mismatch") throw error;
@@ -168,13 +220,13 @@ export class Aggregator {
 
   /** Hands over once it is time and enough took part; below that it waits for whoever still comes. */
   #sealIfReady(folding: Folding): void {
-    const { minParticipants } = this.#manifest!.parameters;
+    const { minParticipants } = this.#epochs.parameters;
     if (
       this.#folding !== folding || folding.sealed || !folding.due ||
       folding.fold.size < minParticipants
     ) return;
     folding.sealed = folding.fold.seal(this.options.signer).bytes;
-    for (const link of this.#links) link.stream?.send(folding.sealed);
+    for (const link of this.#links.values()) link.stream?.send(folding.sealed);
     this.options.environment.observe("debug", "aggregate sent", {
       round: folding.opened.header.round,
       participants: folding.fold.size,

@@ -36,9 +36,11 @@ export function* readArchived(
       if (verified.record.header.round !== round) {
         throw new ProtocolError("mismatch", `it is the record of ${verified.record.header.round}`);
       }
-      const skipped = verified.linked ? round - 1 - last : 0;
+      // What comes first may begin an epoch, and so be linked to what is not here.
+      const linked = verified.linked && (last > 0 || isFirst(kept, epochs));
+      const skipped = linked ? round - 1 - last : 0;
       last = round;
-      if (round >= from) yield { ...verified, skipped };
+      if (round >= from) yield { ...verified, linked, skipped };
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new Protocol(`record ${round} does not verify: ${error.message}`);
@@ -47,14 +49,19 @@ export function* readArchived(
 }
 
 /** Throws unless a record is the first of all: what was asked for lies before it. */
-function begins({ round, bytes }: Kept, { root }: Epochs): void {
-  const { previous } = peekPlace(bytes);
-  if (equal(previous, root)) return;
+function begins(kept: Kept, epochs: Epochs): void {
+  if (isFirst(kept, epochs)) return;
+  const { round, bytes } = kept, { previous } = peekPlace(bytes);
   throw new ProtocolError(
     "chain",
     `it is the first here and follows ${hex(previous).slice(0, 16)}: the records before it are ` +
       `missing, --from=${round} reads from here on`,
   );
+}
+
+/** Whether a record is the first of all. */
+function isFirst({ bytes }: Kept, { root }: Epochs): boolean {
+  return equal(peekPlace(bytes).previous, root);
 }
 
 function* all(records: Records, from: number): Generator<Kept> {

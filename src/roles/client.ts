@@ -15,7 +15,7 @@ import {
 } from "../protocol/envelope.ts";
 import { checkBundles, type Header } from "../protocol/header.ts";
 import { type Agreement, agreement, pairKey, type Signer } from "../protocol/keys.ts";
-import type { Manifest } from "../protocol/manifest.ts";
+import { type Manifest, serverIndex } from "../protocol/manifest.ts";
 import { checkExtends, type OpenedHeader } from "../protocol/opened.ts";
 import { applyPads, padCipher } from "../protocol/pad.ts";
 import { createRegistration } from "../protocol/registration.ts";
@@ -52,6 +52,8 @@ export interface ClientOptions {
   readonly ready?: () => void;
   /** A record was verified: another round went by. */
   readonly round?: () => void;
+  /** The committee shows that it is there. */
+  readonly alive?: () => void;
   /** The committee does not admit it. */
   readonly refused?: (error: Refused) => void;
 }
@@ -77,6 +79,9 @@ export class Client {
   readonly #submit: Link;
   readonly #registry: Link;
   readonly #bundles = new Map<number, Uint8Array>();
+  readonly #unsubscribe: () => void;
+  /** The epoch that the records have come to. */
+  #epoch: Manifest;
   #session: Session;
   /** The session that will be, until a header shows it. */
   #next: Session | undefined;
@@ -91,7 +96,7 @@ export class Client {
   #cancelRegister = () => {};
 
   constructor(readonly options: ClientOptions) {
-    const { network, environment, epochs } = options;
+    const { network, environment, epochs, alive } = options;
     const { clock } = environment;
     const streams = instanceStreams(epochs.parameters);
     this.outbox = new Outbox({
@@ -113,10 +118,13 @@ export class Client {
         opened: (opened, proof) => this.#opened(opened, proof),
         record: (verified) => this.#record(verified),
         gap: () => this.outbox.reset(),
+        alive,
         bad: () => true,
       },
     });
     this.#head = this.#follower.chain.head;
+    this.#epoch = this.#follower.chain.manifest;
+    this.#unsubscribe = epochs.onChange(() => this.#changed());
     this.#submit = new Link({
       network,
       clock,
@@ -131,7 +139,7 @@ export class Client {
       network,
       clock,
       kind: CLIENT_REGISTRY,
-      candidates: () => holders(network, "server"),
+      candidates: () => holders(network, "server").filter((peer) => this.#serves(peer)),
       events: (stream) => {
         clock.after(0, () => this.#register(stream));
         return { frame: (bytes) => this.#answer(bytes), closed: () => {} };
@@ -153,6 +161,7 @@ export class Client {
   stop(reason: string): void {
     const { signer } = this.options;
     this.outbox.close(reason);
+    this.#unsubscribe();
     this.#cancelRegister();
     const { agreement: { key }, time } = this.#session;
     const leave = createRegistration("leave", signer, {
@@ -166,6 +175,35 @@ export class Client {
     this.#registry.close();
     destroy(this.#session);
     if (this.#next) destroy(this.#next);
+  }
+
+  /** Whether a peer is a server of the newest epoch. */
+  #serves({ key }: Peer): boolean {
+    return serverIndex(this.#manifest, key) >= 0;
+  }
+
+  /**
+   * Another committee. The session stays: servers hand the roster over. Rounds that were void in the
+   * old epoch have no record, so the new one may count them again, under other headers.
+   */
+  #changed(): void {
+    this.#bundles.clear();
+    for (const session of [this.#session, this.#next]) if (session) forgetPairs(session);
+    this.#pending = undefined;
+    this.#lastRound = 0;
+    this.#absent = 0;
+    const registry = this.#registry.stream;
+    if (registry && !this.#serves(registry.peer)) this.#registry.drop("its server left");
+    this.#head = this.#follower.chain.head;
+    this.#arrive();
+  }
+
+  /** With the record that an epoch starts from, what the one before granted has lapsed. */
+  #arrive(): void {
+    const { manifest } = this.#follower.chain;
+    if (manifest === this.#epoch) return;
+    this.#epoch = manifest;
+    this.outbox.reset();
   }
 
   #newSession(): Session {
@@ -210,6 +248,7 @@ export class Client {
     if (mine && !took) this.#leftOut(this.#sent!);
     if (verified.linked) this.outbox.record(record, before, after, took);
     else this.outbox.reset();
+    this.#arrive();
     this.outbox.expire();
     this.#head = after;
     this.#lastParticipants = verified.participants.length;
@@ -341,6 +380,10 @@ export class Client {
 
 function destroy(session: Session): void {
   session.agreement.destroy();
+  forgetPairs(session);
+}
+
+function forgetPairs(session: Session): void {
   for (const { key } of session.pairs.values()) key.fill(0);
   session.pairs.clear();
 }

@@ -1,11 +1,14 @@
 /**
  * Follows both feeds from whoever holds them, verifies what comes, and moves to another holder when
  * one falls silent or sends something false. It acknowledges each record once its listener is done
- * with it, so a slow listener is sent no more than it takes.
+ * with it, so a slow listener is sent no more than it takes. It goes on from epoch to epoch as
+ * they become known; who is ahead of that says nothing false, and is asked again.
  */
-import { Reader, u64 } from "../protocol/bytes.ts";
+import { equal, Reader, u64 } from "../protocol/bytes.ts";
 import type { Chain, Verified } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
+import { peekPlace } from "../protocol/header.ts";
+import { MAX_SERVERS } from "../protocol/parameters.ts";
 import { checkOpens, decodeOpened, openedBytes, type OpenedHeader } from "../protocol/opened.ts";
 import { decodeProof, type RosterProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
@@ -16,17 +19,27 @@ import { Search } from "./search.ts";
 import { instanceStreams } from "./streams.ts";
 import { MISSING_BYTES, NEWEST } from "./window.ts";
 
+/** Why a holder is left that is ahead of what is known here, or whose server left the committee. */
+const AHEAD = "a committee that is not known yet",
+  LEFT = "it is no server of the committee any more";
+
 /** What a follower hears; everything in it was verified. */
 export interface FollowerEvents {
-  /** All servers OPENed a header. That it extends the head is for the listener to check. */
+  /**
+   * All servers of the newest epoch OPENed a header. That it extends the head is for the listener to
+   * check.
+   */
   opened?(opened: OpenedHeader, proof: RosterProof | undefined): void;
   /**
-   * A certified record that extends the chain. A promise holds further ones back, but for those
+   * A certified record that extends the chain; `linked` says whether it follows the one before, or
+   * is the first of all. A promise holds further ones back, but for those
    * that are on their way (`WINDOW_RECORDS`); it must not reject.
    */
   record(verified: Verified): void | Promise<void>;
   /** Records were missed: the chain goes on from a later one. */
   gap?(from: number, to: number): void;
+  /** The committee shows that it is there: a record, or a header that is newer than all before. */
+  alive?(): void;
   /** A holder sent a record that does not verify. Return true to go on with another holder. */
   bad(error: ProtocolError, peer: Peer): boolean;
 }
@@ -61,6 +74,9 @@ export class Follower {
   readonly #search: Search;
   readonly #broadcasts: Link;
   readonly #live: Link | undefined;
+  readonly #unsubscribe: () => void;
+  /** Round of the newest header seen of the newest epoch. */
+  #shown = 0;
   #ended = false;
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
@@ -92,11 +108,12 @@ export class Follower {
     if (options.live) {
       this.#live = new Link({
         ...common,
-        candidates: options.candidates,
+        candidates: () => this.#search.current(options.candidates()),
         kind: streams.liveRound,
         events: () => ({ frame: (bytes) => this.#opened(bytes), closed: () => {} }),
       });
     }
+    this.#unsubscribe = epochs.onChange(() => this.#changed());
   }
 
   /** The chain so far. */
@@ -118,6 +135,7 @@ export class Follower {
   /** Stops following. */
   close(): void {
     this.#ended = true;
+    this.#unsubscribe();
     this.#search.close();
     this.#broadcasts.close();
     this.#live?.close();
@@ -130,17 +148,31 @@ export class Follower {
     return from === NEWEST ? from : Math.max(0, from - lead);
   }
 
+  /** The committee changed. Servers that left are asked only where nobody else is there. */
+  #changed(): void {
+    for (const manifest of this.options.epochs.all) this.#chain.adopt(manifest);
+    this.#shown = 0;
+    for (const link of [this.#broadcasts, this.#live]) {
+      if (link?.stream && this.#search.left(link.stream.peer)) link.drop(LEFT);
+    }
+  }
+
   #opened(bytes: Uint8Array): void {
     if (this.#ended) return;
-    const { epochs: { newest: manifest }, events } = this.options;
+    const { epochs, events } = this.options;
     const reader = new Reader(bytes, "live round");
-    const opened = decodeOpened(
-      reader.vector(openedBytes(manifest.servers.length), "opened header"),
-      manifest,
-    );
+    const frame = reader.bounded(1, openedBytes(MAX_SERVERS), "opened header");
+    const manifest = epochs.of(peekPlace(frame).committee);
+    if (!manifest) return this.#live!.drop(AHEAD);
+    if (manifest !== epochs.newest) return;
+    const opened = decodeOpened(frame, manifest);
     const proof = reader.left > 0 ? decodeProof(reader.bytes(reader.left)) : undefined;
     if (opened.header.round <= this.#chain.head.round) return;
     checkOpens(manifest, opened);
+    if (opened.header.round > this.#shown) {
+      this.#shown = opened.header.round;
+      events.alive?.();
+    }
     events.opened?.(opened, proof);
   }
 
@@ -171,11 +203,15 @@ export class Follower {
   #record(bytes: Uint8Array, stream: Stream): void {
     if (this.#ended) return;
     const { events, epochs } = this.options, { peer } = stream;
+    if (ahead(bytes, epochs)) return this.#broadcasts.drop(AHEAD);
     const before = this.#chain;
     const { round: last } = before.head, wanted = this.#wanted;
     let verified: Verified;
     try {
       verified = before.extend(bytes);
+      // A later epoch may be what comes first: all before it was missed then.
+      const linked = this.#started || equal(verified.record.header.previous, epochs.root);
+      verified = { ...verified, linked: verified.linked && linked };
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       const later = this.#later(bytes);
@@ -192,6 +228,7 @@ export class Follower {
     }
     this.#started = true;
     this.#search.found();
+    events.alive?.();
     const busy = events.record(verified);
     const acknowledge = () => void stream.send(u64(round + 1));
     if (busy) void busy.then(acknowledge);
@@ -200,14 +237,16 @@ export class Follower {
 
   /** A certified record of a later round that does not link: what lies between was missed. */
   #later(bytes: Uint8Array): Verified | undefined {
-    const chain = this.options.epochs.chain();
+    const { epochs } = this.options, { head, manifest: { epoch } } = this.#chain;
+    const chain = epochs.chain();
     try {
-      const verified = chain.extend(bytes);
-      if (verified.record.header.round <= this.#chain.head.round) return undefined;
-      // Only a link that is missing may be passed over, nothing that is false.
-      if (verified.linked) return undefined;
+      const verified = chain.extend(bytes), { manifest, record } = verified;
+      if (record.header.round <= head.round || manifest.epoch < epoch) return undefined;
+      // Only a link that is missing may be passed over, nothing that is false: where an epoch is
+      // known to begin, no other record may begin it.
+      if (verified.linked && manifest.epoch === epoch) return undefined;
       this.#chain = chain;
-      return verified;
+      return { ...verified, linked: false };
     } catch {
       return undefined;
     }
@@ -222,5 +261,14 @@ export class Follower {
       this.#search.refuse(peer);
       this.move("a record that does not verify");
     } else this.close();
+  }
+}
+
+/** Whether a record is of a committee that is not known: a later one, or none at all. */
+function ahead(bytes: Uint8Array, epochs: Epochs): boolean {
+  try {
+    return epochs.of(peekPlace(bytes).committee) === undefined;
+  } catch {
+    return false; // too short for a record, which is said where it is read
   }
 }

@@ -24,7 +24,8 @@ import { instanceId, universeId } from "../protocol/names.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
 import { type Committee, meetCommittee } from "./committee.ts";
-import { ZipnetError } from "./errors.ts";
+import { type Refused, ZipnetError } from "./errors.ts";
+import { type Watch, watchCommittee } from "./watch.ts";
 
 /** What a role's body is given. */
 export interface RoleProcess<R extends Role> {
@@ -38,6 +39,8 @@ export interface RoleProcess<R extends Role> {
   up(): Promise<void>;
   /** Meets the committee, or ends with `ConnectTimeout`. */
   meet(): Promise<Committee>;
+  /** Follows the committee from epoch to epoch, or ends with `Refused`; `changed` as in `WatchOptions`. */
+  watch(committee: Committee, changed?: (lineage: Uint8Array) => void): Watch;
   /** Ends the process cleanly. */
   stop(): void;
   /** Runs at the stop, before the network closes; the latest one registered runs first. */
@@ -173,6 +176,13 @@ export async function runRole<R extends Role>(
           pin: "committee" in options ? options.committee : undefined,
           timeout: options.connectTimeout,
         }),
+      watch(committee, changed) {
+        const refused = (error: Refused) => void end(error), timeout = options.connectTimeout;
+        const common = { network, environment, instance, committee, timeout };
+        const watch = watchCommittee({ ...common, changed, refused });
+        tasks.push(watch.stop);
+        return watch;
+      },
       stop: () => void end(),
       onStop: (task) => void tasks.push(task),
       fail: (error) => void end(error),

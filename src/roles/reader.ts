@@ -40,6 +40,8 @@ export interface ReaderOptions {
   readonly after?: Uint8Array;
   /** A verified record; a promise holds further ones back. */
   readonly record: (seen: Seen) => void | Promise<void>;
+  /** The committee shows that it is there. */
+  readonly alive?: () => void;
   /** Records are missing that no holder has. */
   readonly gap?: (from: number, to: number) => void;
   /** It stopped: which record is false, and why. */
@@ -54,7 +56,7 @@ export class ReaderRole {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(options: ReaderOptions) {
-    const { network, environment, epochs, from, after } = options;
+    const { network, environment, epochs, from, after, alive } = options;
     this.#follower = new Follower({
       network,
       environment,
@@ -84,6 +86,7 @@ export class ReaderRole {
           environment.observe("warn", "records missed", { from, to });
           options.gap?.(from, to);
         },
+        alive,
         bad: (error: ProtocolError) => {
           options.stopped(
             new Protocol(

@@ -34,12 +34,14 @@ export async function followLog(p: Process): Promise<void> {
   const place = folder.file("place");
   const after = from === undefined ? place.load() : undefined;
   await p.up();
-  const { epochs, lineage } = await p.meet();
+  const committee = await p.meet(), { epochs, lineage } = committee;
   if (after) checkPlace(after, epochs, `${data}/reader`);
   if (json) print(manifestLine(lineage));
+  const { alive } = p.watch(committee, (later) => void (json && print(manifestLine(later))));
   const reader = new ReaderRole({
     ...p,
     epochs,
+    alive,
     from: from ?? 0,
     after,
     record: (seen) => {
@@ -54,7 +56,7 @@ export async function followLog(p: Process): Promise<void> {
 export async function verifyLog(p: Process): Promise<void> {
   const { options: { from = 0, json, connectTimeout }, environment: { clock } } = p;
   await p.up();
-  const { epochs } = await p.meet();
+  const committee = await p.meet(), { epochs } = committee, { alive } = p.watch(committee);
   const tally = new Tally();
   let stop = () => {}, cancel = () => {};
   const end = (error?: Error) => {
@@ -72,7 +74,7 @@ export async function verifyLog(p: Process): Promise<void> {
     );
   };
   wait();
-  const newest = await newestRound(p, epochs, (halt) => stop = halt);
+  const newest = await newestRound(p, epochs, alive, (halt) => stop = halt);
   if (newest < from) {
     return end(new Protocol(`no record from round ${from} on: the newest is ${newest}`));
   }
@@ -80,6 +82,7 @@ export async function verifyLog(p: Process): Promise<void> {
   const reader = new ReaderRole({
     ...p,
     epochs,
+    alive,
     from,
     record: (seen) => {
       if (over) return;
@@ -100,7 +103,12 @@ export async function verifyLog(p: Process): Promise<void> {
 }
 
 /** Round of the newest record of whoever answers first. */
-function newestRound(p: Process, epochs: Epochs, stops: (stop: () => void) => void) {
+function newestRound(
+  p: Process,
+  epochs: Epochs,
+  alive: () => void,
+  stops: (stop: () => void) => void,
+) {
   return new Promise<number>((resolve) => {
     const follower = new Follower({
       ...p,
@@ -113,6 +121,7 @@ function newestRound(p: Process, epochs: Epochs, stops: (stop: () => void) => vo
           follower.close();
           resolve(record.header.round);
         },
+        alive,
         bad: () => true,
       },
     });

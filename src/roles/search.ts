@@ -1,8 +1,9 @@
 /**
- * Whom a follower asks: not who sent something false while there are others, and, where every
- * record is wanted, not who lacks the next one.
+ * Whom a follower asks: not who sent something false or left the committee while there are others,
+ * and, where every record is wanted, not who lacks the next one.
  */
 import { hex } from "../protocol/bytes.ts";
+import { serverIndex } from "../protocol/manifest.ts";
 import type { Peer } from "../universe/network.ts";
 import type { FollowerOptions } from "./follower.ts";
 
@@ -34,8 +35,17 @@ export class Search {
     const may = this.#over
       ? all
       : all.filter(({ id }) => (this.#lacking.get(id) ?? wanted) <= wanted);
-    const honest = may.filter(({ id }) => !this.#refused.has(id));
-    return honest.length > 0 ? honest : may;
+    return this.current(some(may, ({ id }) => !this.#refused.has(id)));
+  }
+
+  /** Those of some peers that have not left the committee, unless all did. */
+  current(peers: readonly Peer[]): readonly Peer[] {
+    return some(peers, (peer) => !this.left(peer));
+  }
+
+  /** Whether a peer is a server that is not of the newest epoch. */
+  left({ role, key }: Peer): boolean {
+    return role === "server" && serverIndex(this.options.epochs.newest, key) < 0;
   }
 
   /** A holder lacks round `wanted`, and goes on from `offered`; whether to ask another. */
@@ -74,4 +84,10 @@ export class Search {
     this.#cancel?.();
     this.#cancel = undefined;
   }
+}
+
+/** Those that fit, or all where none does. */
+function some(peers: readonly Peer[], fits: (peer: Peer) => boolean): readonly Peer[] {
+  const fitting = peers.filter(fits);
+  return fitting.length > 0 ? fitting : peers;
 }

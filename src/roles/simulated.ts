@@ -13,15 +13,19 @@ import type { Store } from "../committee/release.ts";
 import { Gate } from "./admission.ts";
 import { Aggregator } from "./aggregator.ts";
 import { Client } from "./client.ts";
-import { meetCommittee } from "./committee.ts";
-import type { Protocol } from "./errors.ts";
+import { type Committee, meetCommittee } from "./committee.ts";
+import type { Protocol, Refused } from "./errors.ts";
 import { Gathering } from "./gathering.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
 import type { Archive } from "./records.ts";
 import { Server } from "./server.ts";
+import { watchCommittee } from "./watch.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
 import type { Network, Role } from "../universe/network.ts";
+
+/** How long a role looks for its committee, and bears its silence. */
+const TIMEOUT_MS = 60_000;
 
 /** What a world is made of. */
 export interface SimulationOptions {
@@ -69,7 +73,7 @@ export class RunningServer implements Running<Server> {
 export interface Reading {
   readonly role: ReaderRole;
   readonly log: Seen[];
-  stopped?: Protocol;
+  stopped?: Protocol | Refused;
 }
 
 /** A store that survives the process that writes it. */
@@ -179,7 +183,11 @@ export class SimulatedInstance {
     const { network, environment } = this.#node(name, "aggregator", secret);
     const role = new Aggregator({ network, environment, signer: signer(secret) });
     await network.start();
-    void this.#meet(network, environment).then((committee) => role.start(committee), () => {});
+    void this.#meet(network, environment).then((committee) => {
+      const refused = () => role.stop(), changed = role.hand.bind(role);
+      const { alive } = this.#watch(network, environment, committee, refused, changed);
+      role.start(committee, alive);
+    }, () => {});
     this.aggregator = { name, network, role };
   }
 
@@ -188,11 +196,14 @@ export class SimulatedInstance {
     const name = `client ${index}`, secret = this.#secret(name);
     const { network, environment } = this.#node(name, "client", secret);
     await network.start();
-    void this.#meet(network, environment).then(({ epochs }) => {
+    void this.#meet(network, environment).then((committee) => {
+      const refused = () => role.stop("refused");
+      const { alive } = this.#watch(network, environment, committee, refused);
       const role = new Client({
         network,
         environment,
-        epochs,
+        epochs: committee.epochs,
+        alive,
         signer: signer(secret),
         minParticipants,
       });
@@ -205,12 +216,17 @@ export class SimulatedInstance {
     const name = `reader ${index}`;
     const { network, environment } = this.#node(name, "reader", this.#secret(name));
     await network.start();
-    void this.#meet(network, environment).then(({ epochs }) => {
-      const reading: { log: Seen[]; role?: ReaderRole; stopped?: Protocol } = { log: [] };
+    void this.#meet(network, environment).then((committee) => {
+      const reading: { log: Seen[]; role?: ReaderRole } & Pick<Reading, "stopped"> = { log: [] };
+      const { alive } = this.#watch(network, environment, committee, (error) => {
+        reading.stopped = error;
+        reading.role?.stop();
+      });
       reading.role = new ReaderRole({
         network,
         environment,
-        epochs,
+        epochs: committee.epochs,
+        alive,
         from: 0,
         record: (seen) => void reading.log.push(seen),
         stopped: (error) => void (reading.stopped = error),
@@ -254,7 +270,26 @@ export class SimulatedInstance {
       environment,
       instance: { id: this.id, name: "simulated" },
       universe: "mosaik.universe",
-      timeout: 60_000,
+      timeout: TIMEOUT_MS,
+    });
+  }
+
+  #watch(
+    network: Network,
+    environment: Environment,
+    committee: Committee,
+    refused: (error: Refused) => void,
+    changed?: (lineage: Uint8Array) => void,
+  ) {
+    const instance = { id: this.id, name: "simulated" }, timeout = TIMEOUT_MS;
+    return watchCommittee({
+      network,
+      environment,
+      instance,
+      committee,
+      timeout,
+      changed,
+      refused,
     });
   }
 

@@ -3,8 +3,6 @@ import assert from "node:assert/strict";
 import { createBundle } from "../../src/protocol/bundle.ts";
 import { concat, u64 } from "../../src/protocol/bytes.ts";
 import { agreement } from "../../src/protocol/keys.ts";
-import { createManifest } from "../../src/protocol/manifest.ts";
-import { Play } from "../protocol/play.ts";
 import { refuses } from "../protocol/refuses.ts";
 import { Sender } from "./sender.ts";
 
@@ -93,20 +91,6 @@ const FALSE: Record<string, (bytes: Uint8Array, s: Sender) => Uint8Array> = {
     ),
   "a signature cut off": (bytes) => bytes.subarray(0, -64),
   "a bit flipped in a vector": (bytes) => bytes.with(-300, bytes.at(-300)! ^ 1),
-  "the signatures of another epoch": (_, { play }) => {
-    const { instance, fingerprint, servers, parameters } = play.manifest;
-    const next = new Play(play.random.seed, { servers: 3, clients: 3 });
-    const manifest = createManifest({
-      instance,
-      epoch: 1,
-      previous: fingerprint,
-      start: play.head.hash,
-      servers,
-      parameters,
-    });
-    Object.assign(next, { manifest, head: { ...next.head, hash: manifest.root } });
-    return next.round().bytes;
-  },
 };
 
 for (const [what, spoil] of Object.entries(FALSE)) {
@@ -123,6 +107,17 @@ for (const [what, spoil] of Object.entries(FALSE)) {
     assert.ok(head.round < s.play.head.round);
   });
 }
+
+Deno.test("a record of a committee that is not known sends the client to another holder", async () => {
+  const s = await sender(78), first = s.broadcasts, { play } = s, good = s.record();
+  first.frame(play.next([0, 1], 1).round().bytes);
+  assert.equal(first.closed, "a committee that is not known yet");
+  assert.equal(s.wires.log.filter(({ event }) => event === "record refused").length, 0);
+  await s.wires.pass(10_000);
+  assert.notEqual(s.broadcasts.peer.id, first.peer.id);
+  s.broadcasts.frame(good);
+  assert.ok(s.show(), "there it gets the record, and takes part in the next round");
+});
 
 Deno.test("a receipt that is not the aggregator's is no receipt", async () => {
   const s = await sender(79), header = s.play.header();

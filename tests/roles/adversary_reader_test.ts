@@ -1,7 +1,6 @@
 /** Holders that send a reader what is not the log: it stops and names the record. */
 import assert from "node:assert/strict";
 import { concat, u64 } from "../../src/protocol/bytes.ts";
-import { createManifest } from "../../src/protocol/manifest.ts";
 import { encodeCertified } from "../../src/protocol/record.ts";
 import { Epochs } from "../../src/roles/epochs.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
@@ -52,23 +51,6 @@ const FALSE: Record<string, [spoil: (r: Reading) => Uint8Array, reason: RegExp]>
     ({ first, second: { bytes } }) => concat(bytes.subarray(0, -64), first.subarray(-64)),
     /record 2 without the FINAL of server 2/,
   ],
-  "the signatures of another epoch": [
-    ({ play }) => {
-      const { instance, fingerprint, servers, parameters } = play.manifest;
-      const next = new Play(play.random.seed);
-      const manifest = createManifest({
-        instance,
-        epoch: 1,
-        previous: fingerprint,
-        start: play.head.hash,
-        servers,
-        parameters,
-      });
-      Object.assign(next, { manifest, head: { ...next.head, hash: manifest.root } });
-      return next.round().bytes;
-    },
-    /another committee/,
-  ],
   "a round that it has": [({ first }) => first, /record 1 .*rounds must rise/],
 };
 
@@ -85,6 +67,18 @@ for (const [what, [spoil, reason]] of Object.entries(FALSE)) {
     assert.equal(r.wires.to(r.broadcasts).length, 0, "it asks nobody else");
   });
 }
+
+Deno.test("a record of a committee that is not known stops nobody: another is asked", async () => {
+  const r = await reading(93), [wire] = r.wires.to(r.broadcasts), next = r.play.next([0, 1], 1);
+  wire.frame(next.round().bytes);
+  assert.equal(wire.closed, "a committee that is not known yet");
+  assert.deepEqual([r.log.length, r.stopped], [1, []]);
+  await r.wires.pass(1_000);
+  const [other] = r.wires.to(r.broadcasts);
+  assert.notEqual(other.peer.id, wire.peer.id);
+  other.frame(r.second.bytes);
+  assert.deepEqual(r.log.map(({ record }) => record.header.round), [1, 2]);
+});
 
 Deno.test("a good record after another is read", async () => {
   const r = await reading(91);

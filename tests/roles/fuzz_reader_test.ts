@@ -116,7 +116,7 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
     streams = instanceStreams(manifest.parameters);
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
   const played = play.round([], header), log: Seen[] = [];
-  let stopped = 0, starts = 0;
+  let stopped = 0, starts = 0, ahead = 0, alive = 0;
   const start = () => {
     starts++;
     return new ReaderRole({
@@ -125,6 +125,7 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
       epochs: new Epochs([manifest]),
       from: 0,
       record: (seen) => void log.push(seen),
+      alive: () => void alive++,
       stopped: () => void stopped++,
     });
   };
@@ -135,12 +136,12 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
     kind: "reader: live-round",
     good: concat(u32(opened.length), opened),
     feed: (bytes) => live.events.frame(bytes),
-    state: () => `${log.length} ${stopped}`,
+    state: () => `${log.length} ${stopped} ${alive}`,
     forge(random) {
       const bytes = openedBy(play, badHeader(random, header.bytes));
       return concat(u32(bytes.length), bytes);
     },
-    accepted: () => assert.equal(live.closed, undefined),
+    accepted: () => assert.equal(alive, 1),
   }, 6);
   reader.stop();
   await wires.pass(1);
@@ -152,7 +153,9 @@ Deno.test("fuzz: records and opened headers at a reader", async () => {
       const one = start(), wire = wires.to(streams.broadcasts).at(-1)!;
       wire.events.frame(bytes);
       one.stop();
-      if (log.length === 0) assert.equal(stopped, starts - 1);
+      // A record of another committee may be one of a later epoch.
+      if (wire.closed === "a committee that is not known yet") ahead++;
+      if (log.length === 0) assert.equal(stopped, starts - 1 - ahead);
     },
     state: () => `${log.length}`,
     forge: (random) => badRecord(random, play, played.certified.record),
