@@ -16,11 +16,15 @@ import { peerOf, type Wire, Wires } from "./wire.ts";
 
 /** See the module comment. */
 export class Sender {
-  readonly play: Play;
+  /** The committee as it is now. */
+  play: Play;
   readonly wires: Wires;
   readonly streams: InstanceStreams;
   readonly client: Client;
+  readonly epochs: Epochs;
   readonly refused: string[] = [];
+  /** Told of each sign of the committee. */
+  alive = () => {};
   /** Records that it took. */
   rounds = 0;
 
@@ -34,9 +38,10 @@ export class Sender {
     this.client = new Client({
       network: this.wires,
       environment: this.wires.environment,
-      epochs: new Epochs([manifest]),
+      epochs: this.epochs = new Epochs([manifest]),
       signer: signer(secret),
       minParticipants,
+      alive: () => this.alive(),
       round: () => void this.rounds++,
       refused: (error) => void this.refused.push(error.message),
     });
@@ -52,6 +57,18 @@ export class Sender {
     roster.set(3, { client, agreement });
     registry.frame(Uint8Array.of(0));
     return this;
+  }
+
+  /** Servers leave and join; the client is told by `adopt`. */
+  change(stay: readonly number[], join: number): void {
+    const next = this.play.next(stay, join), known = new Set(this.wires.known.map(({ id }) => id));
+    const peers = next.servers.map((s) => peerOf("server", s.seed));
+    this.wires.known.push(...peers.filter(({ id }) => !known.has(id)));
+    this.play = next;
+  }
+  /** The client learns of the committee as it is now. */
+  adopt(): void {
+    this.epochs.adopt([this.play.manifest]);
   }
 
   get live(): Wire {
