@@ -81,7 +81,7 @@ class Libp2pTransport implements Transport {
     await node.handle(protocol, (stream, connection) => {
       const link = this.#link(stream, connection);
       if (link !== undefined) inbound(link);
-    }, { maxInboundStreams: max + MARGIN });
+    }, { maxInboundStreams: max + MARGIN, force: true }); // a kind may be served anew
   }
 
   async listen(addresses: readonly string[]): Promise<string[]> {

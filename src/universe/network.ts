@@ -68,7 +68,7 @@ export type Accept = (stream: Stream) => StreamEvents | undefined;
 export interface Network {
   /** This node. */
   readonly self: Peer;
-  /** Registers who answers inbound streams of a kind. Before `start` or later. */
+  /** Registers who answers inbound streams of a kind from now on. Before `start` or later, or anew. */
   serve(kind: StreamKind, accept: Accept): void;
   /** Listens, and meets the bootstrap peers; it keeps trying in the background. */
   start(): Promise<void>;
