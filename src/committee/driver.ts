@@ -45,12 +45,13 @@ export class Driver {
     this.#current = undefined;
   }
 
-  /** What to propose at `now`, or undefined for nothing yet. */
+  /** What to propose at `now`, or undefined for nothing yet; `held`: why no further round is wanted. */
   next(
     now: number,
     state: CommitteeState,
     head: Head,
     present: ReadonlySet<number>,
+    held?: string,
   ): Intent | undefined {
     const { live } = state;
     for (const i of this.manifest.servers.keys()) {
@@ -65,6 +66,7 @@ export class Driver {
       const reason = this.#giveUp(now, live, state);
       return reason === undefined ? undefined : { abandon: live.header, reason };
     }
+    if (held !== undefined) return { waiting: held };
     const all = this.manifest.servers.map((_, i) => i);
     const away = all.filter((i) => !present.has(i) || state.bundles[i] === undefined);
     if (away.length > 0) return { waiting: `server ${away.join(", ")} is away` };

@@ -16,6 +16,8 @@ import type { CommitteeState } from "./state.ts";
 /** What a head needs around it. */
 export interface HeadsOptions {
   readonly manifest: Manifest;
+  /** Round of the record that the epoch starts from. */
+  readonly start: number;
   readonly self: number;
   readonly rules: ReleaseRules;
   readonly proposals: Proposals;
@@ -34,8 +36,8 @@ export class Heads {
   #before: CertifiedRecord | undefined;
 
   constructor(readonly options: HeadsOptions) {
-    const { manifest, rules } = options;
-    this.#head = genesis(manifest);
+    const { manifest, start, rules } = options;
+    this.#head = genesis(manifest, start);
     if (!rules.attachment) return;
     const evidence = decodeEvidence(rules.attachment, manifest);
     if ("certified" in evidence) this.#certified = evidence.certified;

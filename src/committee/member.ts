@@ -8,8 +8,6 @@ import { concat, equal } from "../protocol/bytes.ts";
 import type { Head } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { createHeader, type HeaderFields } from "../protocol/header.ts";
-import type { Signer } from "../protocol/keys.ts";
-import type { Manifest } from "../protocol/manifest.ts";
 import type { OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import type { Registration } from "../protocol/registration.ts";
@@ -22,51 +20,27 @@ import {
   type Statement,
   verifyStatement,
 } from "../protocol/statements.ts";
-import type { Environment } from "../universe/environment.ts";
 import { Attendance } from "./attendance.ts";
 import { encodeCommand } from "./commands.ts";
 import { Driver } from "./driver.ts";
 import type { Engine, EngineHost } from "./engine.ts";
+import { EpochEnd } from "./epoch_end.ts";
+import { encodeEvidence } from "./evidence.ts";
 import { Exchange } from "./exchange.ts";
 import { Heads } from "./heads.ts";
 import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
+import type { MemberOptions, Phases } from "./member_terms.ts";
 import { Proposals } from "./proposals.ts";
-import { ReleaseRules, type Store } from "./release.ts";
+import { ReleaseRules } from "./release.ts";
 import { Seating } from "./seating.ts";
 import { CommitteeState, type Finals, type Live, type StateEvents } from "./state.ts";
 
-/** Milliseconds that each phase of a round took at this server. */
-export type Phases = Readonly<Record<"open" | "fold" | "prepare" | "unblind" | "finalize", number>>;
-
-/** What a member tells the role around it. */
-export interface MemberEvents {
-  /** All servers OPENed a header; the roster is the one that it names. */
-  opened(opened: OpenedHeader, roster: Roster): void;
-  /** All servers signed FINAL. `phases` is absent for a record that was only caught up with. */
-  finalized(certified: CertifiedRecord, phases?: Phases): void;
-  /** A round was given up. */
-  voided(round: number, reason: string): void;
-  /** A server convicted itself; `proof` is both statements. */
-  equivocation(why: string, server: Uint8Array, proof: Uint8Array): void;
-}
-
-/** What a member is made of. */
-export interface MemberOptions {
-  readonly manifest: Manifest;
-  /** Place in the manifest. */
-  readonly self: number;
-  readonly signer: Signer;
-  readonly store: Store;
-  readonly environment: Environment;
-  readonly engine: (host: EngineHost, self: number) => Engine;
-  /** Why a client may not take part, or undefined. */
-  readonly admits: (client: Uint8Array) => string | undefined;
-  readonly events: MemberEvents;
-}
-
 /** See the module comment. */
 export class Member {
+  /** How this server comes to the end of its epoch. */
+  readonly seat: EpochEnd;
+  #recalling = false;
   readonly #engine: Engine;
   readonly #bench: Bench;
   readonly #driver: Driver;
@@ -81,7 +55,7 @@ export class Member {
   #waiting = "";
 
   constructor(readonly options: MemberOptions) {
-    const { manifest, environment, signer, self, store, admits } = options;
+    const { manifest, start, environment, signer, self, store, admits, clients = [] } = options;
     const { clock, observe } = environment;
     const keys = new Keys(signer, manifest, environment.random);
     const rules = new ReleaseRules({
@@ -95,17 +69,25 @@ export class Member {
       store,
       nonce: keys.nonce,
       manifest,
-      genesis: { round: 0, hash: manifest.root },
+      genesis: start,
       minParticipants: manifest.parameters.minParticipants,
     });
     const proposals = new Proposals(clock, (command) => this.#engine.propose(command));
     const heads = new Heads({
       manifest,
+      start: start.round,
       self,
       rules,
       proposals,
       observe,
       adopted: (certified) => options.events.finalized(certified),
+    });
+    this.seat = new EpochEnd({
+      ...options,
+      rules,
+      heads,
+      clock,
+      live: () => this.#state.live !== undefined,
     });
     const exchange = new Exchange(
       clock,
@@ -133,6 +115,7 @@ export class Member {
     };
     this.#driver = new Driver(manifest);
     this.#seating = new Seating(manifest.parameters.maxClients);
+    for (const registration of clients) this.#seating.add(registration, clock.now());
     this.#stateEvents = {
       voided: (live, reason) => this.#voided(live, reason),
       finalized: (finals) => this.#finalized(finals),
@@ -140,7 +123,7 @@ export class Member {
       equivocation: (why, a, b) =>
         options.events.equivocation(why, a.server, concat(encodeSigned(a), encodeSigned(b))),
     };
-    this.#state = new CommitteeState(manifest, this.#stateEvents);
+    this.#state = new CommitteeState(manifest, start.round, this.#stateEvents);
     this.#engine = options.engine(this.#host(), self);
   }
 
@@ -237,7 +220,13 @@ export class Member {
     this.#react();
     if (!this.leading) return;
     const { environment: { clock, observe }, proposals, heads } = this.#bench;
-    const intent = this.#driver.next(clock.now(), this.#state, heads.head, this.#engine.present);
+    const { present } = this.#engine;
+    const held = this.seat.held
+      ? "the next epoch of the committee"
+      : this.#recalling && this.fresh
+      ? "the newest record, which an aggregator may have"
+      : undefined;
+    const intent = this.#driver.next(clock.now(), this.#state, heads.head, present, held);
     if (intent === undefined) return;
     if ("waiting" in intent) {
       if (intent.waiting !== this.#waiting) observe("info", "waiting", { for: intent.waiting });
@@ -249,6 +238,22 @@ export class Member {
         reason: intent.reason,
       });
     } else this.#openRound(intent.open);
+  }
+
+  /** Whether this server knows no record of its epoch. */
+  get fresh(): boolean {
+    return equal(this.head.hash, this.options.start.hash);
+  }
+
+  /** Whether it opens no round while it knows no record, since it may have forgotten some. */
+  recall(on: boolean): void {
+    this.#recalling = on;
+  }
+
+  /** Takes a certified record of its epoch as its head, if that is newer. */
+  learn(certified: CertifiedRecord): void {
+    this.#bench.heads.learn(encodeEvidence({ certified }));
+    this.#react();
   }
 
   /** Makes the key pair of the next key epoch; the old one goes at the first OPEN with the new. */
@@ -279,10 +284,10 @@ export class Member {
       },
       snapshot: () => this.#state.snapshot(),
       restore: (snapshot) => {
-        const { manifest } = this.options, { registry } = this.#state;
+        const { manifest, start: { round } } = this.options, { registry } = this.#state;
         this.#state = snapshot
-          ? CommitteeState.restore(snapshot, manifest, this.#stateEvents)
-          : new CommitteeState(manifest, this.#stateEvents);
+          ? CommitteeState.restore(snapshot, manifest, round, this.#stateEvents)
+          : new CommitteeState(manifest, round, this.#stateEvents);
         this.#bench.proposals.clear();
         // What was begun goes on: a share that is known by its commitment cannot be made again.
         if (!this.#live?.stands(this.#state)) this.#live = undefined;

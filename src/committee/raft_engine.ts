@@ -65,12 +65,17 @@ export interface RaftEngineOptions {
   readonly environment: Environment;
 }
 
-/** Loads the engine core; what comes back makes a server's engine. */
-export async function raftEngine(
-  options: Omit<RaftEngineOptions, "module" | "self">,
-): Promise<(host: EngineHost, self: number) => Engine> {
+/** Makes a server's engine in a committee of so many servers, over a journal. */
+export type MakeRaft = (
+  servers: number,
+  journal: Journal,
+) => (host: EngineHost, self: number) => Engine;
+
+/** Loads the engine core; what comes back makes a server's engine, one an epoch. */
+export async function raftEngine(environment: Environment): Promise<MakeRaft> {
   const module = await loadRaft();
-  return (host, self) => new RaftEngine({ ...options, module, self }, host);
+  return (servers, journal) => (host, self) =>
+    new RaftEngine({ module, servers, journal, environment, self }, host);
 }
 
 /** See the module comment. */

@@ -78,10 +78,11 @@ export class CommitteeState {
   /** Changes of the roster that came during the live round; they take effect at its end. */
   waiting: Uint8Array[] = [];
 
-  constructor(readonly manifest: Manifest, readonly events: StateEvents = {}) {
+  /** `start` is the round of the record that the epoch starts from, 0 for none. */
+  constructor(readonly manifest: Manifest, readonly start = 0, readonly events: StateEvents = {}) {
     this.bundles = manifest.servers.map(() => undefined);
     this.registry = new Registry(manifest.parameters.maxClients);
-    this.head = { round: 0, record: manifest.root };
+    this.head = { round: start, record: manifest.root };
   }
 
   /** Applies one encoded command; false if it was void, with no change. */
@@ -173,14 +174,19 @@ export class CommitteeState {
   }
 
   /** The state that a snapshot makes; throws a `ProtocolError` for one that is malformed. */
-  static restore(bytes: Uint8Array, manifest: Manifest, events: StateEvents): CommitteeState {
-    const state = new CommitteeState(manifest, {});
+  static restore(
+    bytes: Uint8Array,
+    manifest: Manifest,
+    start: number,
+    events: StateEvents,
+  ): CommitteeState {
+    const state = new CommitteeState(manifest, start);
     const reader = new Reader(bytes, "snapshot");
     const count = reader.u32();
     if (count > MAX_SNAPSHOT) reader.fail("range", `${count} commands`);
     for (let i = 0; i < count; i++) state.apply(reader.bounded(1, bytes.length, "command"), true);
     reader.end();
-    return Object.assign(new CommitteeState(manifest, events), {
+    return Object.assign(new CommitteeState(manifest, start, events), {
       bundles: state.bundles,
       registry: state.registry,
       live: state.live,

@@ -181,7 +181,8 @@ export const OPTIONS = {
     default: "false",
     meaning: {
       server: "keeps no state: nothing can be opened twice, but without a durable head all other " +
-        "servers together could make it fork the log",
+        "servers together could make it fork the log; where all are so and restart at once, the " +
+        "aggregators tell them where it ends",
       reader: "keeps no place: the next start reads from --from again",
     },
   }),

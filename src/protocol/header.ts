@@ -37,6 +37,9 @@ export function headerBytes(servers: number): number {
   return 153 + BUNDLE_BYTES * servers;
 }
 
+/** Bytes at the begin of a header that say its place. */
+export const PLACE_BYTES = 112;
+
 /** What a header says of its place in the log; nothing of it is checked. */
 export interface Place {
   /** Fingerprint of its manifest. */

@@ -4,7 +4,7 @@
  * new) comes from the other servers, verified, until it links up with what is certified here.
  */
 import { equal } from "../protocol/bytes.ts";
-import { checkLink, genesis, type Head, headOf } from "../protocol/chain.ts";
+import { checkLink, genesis, type Head, headOf, type Verified } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { peekPlace } from "../protocol/header.ts";
 import type { Manifest } from "../protocol/manifest.ts";
@@ -37,6 +37,8 @@ export class Archivist {
   #newest = 0;
   #follower: Follower | undefined;
   #running = false;
+  /** The newest record that the archive held at the start. */
+  readonly newest: Verified | undefined;
 
   /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
   constructor(readonly options: ArchivistOptions) {
@@ -46,9 +48,9 @@ export class Archivist {
     const last = this.#last();
     if (!last) return;
     try {
-      const { record, manifest } = epochs.chain().extend(last);
-      this.#manifest = manifest;
-      this.#head = headOf(record, manifest);
+      this.newest = epochs.chain().extend(last);
+      this.#manifest = this.newest.manifest;
+      this.#head = headOf(this.newest.record, this.#manifest);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
       throw new ProtocolError(

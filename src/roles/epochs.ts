@@ -12,6 +12,8 @@ import type { Parameters } from "../protocol/parameters.ts";
 export class Epochs {
   readonly #all: Manifest[] = [];
   readonly #listeners = new Set<() => void>();
+  /** When the newest committee was heard last, ms. */
+  #heardAt = -Infinity;
 
   /** Begins with successive manifests, oldest first, at least one. */
   constructor(first: readonly Manifest[]) {
@@ -37,6 +39,16 @@ export class Epochs {
   /** What the very first record known of follows. */
   get root(): RecordHash {
     return this.#all[0].root;
+  }
+
+  /** When a record or an opened header of the newest committee was verified last, ms. */
+  get heardAt(): number {
+    return this.#heardAt;
+  }
+
+  /** A record or an opened header of this committee was verified. */
+  heard(manifest: Manifest, now: number): void {
+    if (manifest === this.newest) this.#heardAt = now;
   }
 
   /** The manifest with this fingerprint. */

@@ -180,6 +180,8 @@ export class Follower {
   #missing(bytes: Uint8Array, stream: Stream): void {
     if (this.#ended) return;
     const offered = new Reader(bytes, "missing records").u64();
+    // There is none yet: the first one will be sent.
+    if (offered === 0 && this.#wanted === NEWEST) return;
     if (offered <= this.#wanted || offered === NEWEST) {
       throw new ProtocolError("range", `round ${offered} offered for ${this.#wanted}`);
     }

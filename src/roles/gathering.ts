@@ -1,47 +1,54 @@
 /**
- * How a server comes to its committee: it meets every server of its instance behind the gate, and
- * forms the manifest with them (`src/committee/genesis.ts`), or is handed the one that stands. It
- * goes on answering once the committee stands: members that lost the manifest, and whoever wants to
- * know who the committee is.
+ * How a server comes to its committee and moves on with it: it keeps streams behind the gate to
+ * every server of its instance, over which they form the manifest and make its next epochs
+ * (`src/committee/membership.ts`). To anyone it hands out the lineage, now and whenever it grows.
  */
 import { maxEvidenceBytes } from "../committee/evidence.ts";
-import { type Formed, Genesis, type GenesisOptions, MAX_CANDIDATES } from "../committee/genesis.ts";
+import type { Formed } from "../committee/formed.ts";
+import type { Seat } from "../committee/change.ts";
+import { MAX_CANDIDATES, Membership, type MembershipOptions } from "../committee/membership.ts";
 import { hex } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { serverIndex } from "../protocol/manifest.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
+import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
 import { Refused } from "./errors.ts";
 import { Link } from "./link.ts";
-import { GENESIS, MAX_COMMITTEE_FRAME, SERVER_REGISTRY } from "./streams.ts";
+import { genesisStream, MAX_COMMITTEE_FRAME, SERVER_REGISTRY } from "./streams.ts";
 
-/** How often it looks at the time. */
-const TICK_MS = 500;
+/** How often it looks at the time, and whether the operator wishes anything. */
+const TICK_MS = 100;
 /** How often a server that waits says so. */
 const REMIND_MS = 60_000;
 
 /** What a gathering is made of. */
-export interface GatheringOptions
-  extends Pick<GenesisOptions, "instance" | "signer" | "size" | "parameters" | "store"> {
+export interface GatheringOptions extends
+  Pick<
+    MembershipOptions,
+    "instance" | "signer" | "size" | "parameters" | "store" | "wish"
+  > {
   readonly network: Network;
   readonly environment: Environment;
   readonly gate: Gate;
   /** How often it says what it waits for; a minute unless given. */
   readonly remindMs?: number;
-  /** The committee stands; called once. */
-  readonly formed: (formed: Formed) => void;
-  /** This server cannot go on: `Refused`, or what the store or `formed` threw. */
+  /** An epoch stands of which this server is a member: it runs in it from now on. */
+  readonly stands: (formed: Formed) => Seat;
+  /** An epoch stands without this server. */
+  readonly without?: (formed: Formed) => void;
+  /** This server cannot go on: `Refused`, or what the store or `stands` threw. */
   readonly failed: (error: unknown) => void;
 }
 
 /** See the module comment. */
 export class Gathering {
-  readonly #genesis: Genesis;
+  readonly #membership: Membership;
+  readonly #kind: StreamKind;
   readonly #links = new Map<string, Link>();
   /** Open streams by peer: two where both have dialed. */
   readonly #streams = new Map<string, Set<Stream>>();
-  /** Those who asked for the committee before it stood. */
+  /** Those who want to know the committee. */
   readonly #curious = new Set<Stream>();
   #unsubscribe = () => {};
   #cancel = () => {};
@@ -57,31 +64,40 @@ export class Gathering {
           `${MAX_COMMITTEE_FRAME}: lower maxVectorBytes or the number of servers`,
       );
     }
+    this.#kind = genesisStream(options.parameters);
     this.#lastSign = options.environment.clock.now();
-    this.#genesis = new Genesis({
+    this.#membership = new Membership({
       ...options,
       broadcast: (frame) => {
         for (const streams of this.#streams.values()) {
           for (const stream of streams) stream.send(frame);
         }
       },
-      formed: (formed) => this.#formed(formed),
+      stands: (formed) => {
+        this.#tell(formed, "committee formed");
+        return options.stands(formed);
+      },
+      without: (formed) => {
+        this.#tell(formed, "not in the committee");
+        options.without?.(formed);
+      },
       refused: (reason) => this.#refused(reason),
     });
   }
 
-  /** Begins, once the network is up. `formed` may be called before this returns. */
+  /** Begins, once the network is up. `stands` may be called before this returns. */
   start(): void {
     const { network, gate } = this.options;
-    this.#guard(() => this.#genesis.begin());
+    this.#guard(() => this.#membership.begin());
     gate.serve(
-      GENESIS,
+      this.#kind,
       ({ role }) => role === "server" ? undefined : `${role}s are not of the committee`,
       (stream) => this.#events(stream),
     );
     network.serve(SERVER_REGISTRY, (stream) => {
       this.#curious.add(stream);
-      this.#handOut();
+      const { committee } = this.#membership;
+      if (committee) stream.send(committee.lineage);
       return {
         frame: () => stream.close("nothing is expected here"),
         closed: () => this.#curious.delete(stream),
@@ -103,11 +119,13 @@ export class Gathering {
 
   #tick(): void {
     const { clock, observe } = this.options.environment;
+    this.#guard(() => this.#membership.tick());
+    if (this.#over) return;
     this.#cancel = clock.after(TICK_MS, () => this.#tick());
-    this.#guard(() => this.#genesis.tick());
-    if (this.#over || clock.now() - this.#lastSign < (this.options.remindMs ?? REMIND_MS)) return;
+    if (clock.now() - this.#lastSign < (this.options.remindMs ?? REMIND_MS)) return;
     this.#lastSign = clock.now();
-    observe("info", "waiting", { for: this.#genesis.waitsFor });
+    const { waitsFor } = this.#membership;
+    if (waitsFor !== undefined) observe("info", "waiting", { for: waitsFor });
   }
 
   /** Keeps a stream to a server. Both sides dial: one of them may have what the other lost. */
@@ -119,9 +137,9 @@ export class Gathering {
       new Link({
         network,
         clock,
-        kind: GENESIS,
+        kind: this.#kind,
         candidates: () => network.peers("server").filter((it) => it.id === id && gate.ready(it)),
-        events: gate.dialing(GENESIS, (stream) => this.#events(stream)),
+        events: gate.dialing(this.#kind, (stream) => this.#events(stream)),
       }),
     );
   }
@@ -132,21 +150,21 @@ export class Gathering {
     const streams = this.#streams.get(id) ?? new Set();
     this.#streams.set(id, streams.add(stream));
     this.#tellOutsider(stream.peer);
-    for (const frame of this.#genesis.greeting()) stream.send(frame);
-    this.#guard(() => this.#genesis.connected(key));
+    for (const frame of this.#membership.greeting()) stream.send(frame);
+    this.#guard(() => this.#membership.connected(key));
     return {
-      frame: (bytes) => this.#guard(() => this.#genesis.receive(key, bytes)),
+      frame: (bytes) => this.#guard(() => this.#membership.receive(key, bytes)),
       closed: () => {
         streams.delete(stream);
         if (streams.size > 0) return;
         this.#streams.delete(id);
-        this.#guard(() => this.#genesis.disconnected(key));
+        this.#guard(() => this.#membership.disconnected(key));
       },
     };
   }
 
   #tellOutsider({ id, key }: Peer): void {
-    const { committee } = this.#genesis;
+    const { committee } = this.#membership;
     if (!committee || serverIndex(committee.manifest, key) >= 0) return;
     this.options.environment.observe("warn", "server refused", {
       peer: id,
@@ -154,27 +172,13 @@ export class Gathering {
     });
   }
 
-  #formed(formed: Formed): void {
-    const { manifest } = formed;
-    this.stop();
-    this.options.environment.observe("info", "committee formed", {
+  #tell({ manifest, lineage }: Formed, event: string): void {
+    this.options.environment.observe("info", event, {
       fingerprint: hex(manifest.fingerprint),
+      epoch: manifest.epoch,
       servers: manifest.servers.length,
     });
-    this.#handOut();
-    try {
-      this.options.formed(formed);
-    } catch (error) {
-      this.options.failed(error);
-    }
-  }
-
-  /** Hands the signed manifest to whoever asked for it. */
-  #handOut(): void {
-    const { committee } = this.#genesis;
-    if (!committee) return;
-    for (const stream of this.#curious) stream.send(committee.lineage);
-    this.#curious.clear();
+    for (const stream of this.#curious) stream.send(lineage);
   }
 
   #refused(reason: string): void {

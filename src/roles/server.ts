@@ -1,6 +1,6 @@
 /**
- * The event loop of a committee server: the member at its core, its streams to the other servers,
- * and what it serves to clients, aggregators and readers.
+ * The event loop of a committee server in one epoch: the member at its core, its streams to the
+ * other servers, and what it serves to clients, aggregators and readers.
  */
 import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
 import { type Head, readMessages } from "../protocol/chain.ts";
@@ -9,21 +9,26 @@ import type { Signer } from "../protocol/keys.ts";
 import { type Manifest, serverIndex } from "../protocol/manifest.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
-import { decodeRegistration, type RegistrationKind } from "../protocol/registration.ts";
+import {
+  decodeRegistration,
+  type Registration,
+  type RegistrationKind,
+} from "../protocol/registration.ts";
 import { participants } from "../protocol/aggregate.ts";
 import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
-import { Member, type Phases } from "../committee/member.ts";
+import type { Start } from "../committee/formed.ts";
+import { Member } from "../committee/member.ts";
+import type { Phases } from "../committee/member_terms.ts";
 import type { Store } from "../committee/release.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
+import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
-import { Archivist } from "./archivist.ts";
-import { Epochs } from "./epochs.ts";
-import { Feed } from "./feed.ts";
+import type { Archivist } from "./archivist.ts";
+import type { Feed } from "./feed.ts";
 import { Link } from "./link.ts";
-import { type Archive, memoryArchive } from "./records.ts";
-import { CLIENT_REGISTRY, COMMITTEE, instanceStreams } from "./streams.ts";
+import { Recall } from "./recall.ts";
+import { CLIENT_REGISTRY, committeeStream, instanceStreams } from "./streams.ts";
 
 /** How often the member looks at the time. */
 const TICK_MS = 20;
@@ -45,12 +50,18 @@ export interface ServerOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly manifest: Manifest;
+  /** What the epoch starts from, and the certified record of that, if there is one. */
+  readonly start: Start;
+  readonly record?: Uint8Array;
+  /** Clients that stood in the roster of the epoch before. */
+  readonly clients?: Iterable<Registration>;
   /** Where other servers prove the committee's secret. */
   readonly gate: Gate;
   readonly signer: Signer;
   readonly store: Store;
-  /** All certified records, as far as it has them; in memory, the newest, unless given. */
-  readonly archive?: Archive;
+  /** What keeps its records, and what serves them on; both outlast the epoch. */
+  readonly archivist: Archivist;
+  readonly feed: Feed;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
   /** Keeps the proof that a server convicted itself, and says where. */
@@ -63,16 +74,19 @@ export interface ServerOptions {
 /** A running server. */
 export class Server {
   readonly #member: Member;
-  readonly #archivist: Archivist;
-  readonly #feed: Feed;
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
   readonly #peers = new Map<number, Stream>();
   readonly #self: number;
+  readonly #kind: StreamKind;
+  /** Streams that others opened here, of all kinds. */
+  readonly #inbound = new Set<Stream>();
   /** When something last went on, or was last said to be missing. */
   #lastSign: number;
   #cancelTick = () => {};
+  #stopped = false;
+  #recall: Recall | undefined;
   #nextKeys: number;
   #sentRoster: Uint8Array | undefined;
   /** The record that was logged last: what it grants says which slots the next one has. */
@@ -85,11 +99,9 @@ export class Server {
     if (manifest.servers.length === 2) {
       environment.observe("warn", "two servers", { anonymity: "rests on one of two operators" });
     }
+    this.#kind = committeeStream(manifest.epoch);
     this.#lastSign = environment.clock.now();
     this.#nextKeys = this.#lastSign + KEY_EPOCH_MS;
-    const archive = options.archive ?? memoryArchive();
-    this.#archivist = new Archivist({ ...options, epochs: new Epochs([manifest]), archive });
-    this.#feed = new Feed(manifest.root, archive);
     this.#member = new Member({
       ...options,
       self: this.#self,
@@ -102,6 +114,7 @@ export class Server {
     });
     this.#head = this.#member.head;
     if (this.#member.headRecord) this.#record(this.#member.headRecord);
+    this.#recollect();
   }
 
   /** The member at its core. */
@@ -109,22 +122,46 @@ export class Server {
     return this.#member;
   }
 
+  /** Its archive may know more than its register, which can be lost by itself. */
+  #recollect(): void {
+    const { archivist: { newest }, manifest } = this.options;
+    if (newest && equal(newest.manifest.fingerprint, manifest.fingerprint)) {
+      this.#member.learn(newest);
+    }
+  }
+
+  /** A server that knows no record asks the aggregators before it opens a round. */
+  #ask(): void {
+    if (!this.#member.fresh) return;
+    const { manifest, archivist: { options: { epochs } } } = this.options;
+    this.#member.recall(true);
+    this.#recall = new Recall({
+      ...this.options,
+      epochs,
+      over: (newest) => {
+        this.#member.recall(false);
+        if (newest && equal(newest.manifest.fingerprint, manifest.fingerprint)) {
+          this.#member.learn(newest);
+        }
+      },
+    });
+  }
+
   /** Registers what it serves. */
   serve(): void {
     const { network, manifest, gate } = this.options;
     const streams = instanceStreams(manifest.parameters);
-    this.#feed.serve(network, manifest.parameters);
-    gate.serve(COMMITTEE, ({ key }) => {
+    gate.serve(this.#kind, ({ key }) => {
       const index = serverIndex(manifest, key);
       if (index > this.#self) return undefined;
       return index < 0 ? "not in the committee" : "the server of the higher place dials";
-    }, (stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key)));
-    network.serve(CLIENT_REGISTRY, (stream) => ({
+    }, this.#tracked((stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key))));
+    const registers = this.#tracked((stream) => ({
       frame: (bytes) => this.#register(stream, bytes),
       closed: () => {},
     }));
-    network.serve(streams.aggregate, (stream) => {
-      if (stream.peer.role !== "aggregator") return undefined;
+    network.serve(CLIENT_REGISTRY, registers);
+    const aggregates = this.#tracked((stream) => {
       this.#aggregators.add(stream);
       const live = this.#member.live;
       stream.send(this.#rosterFrame(live?.roster ?? this.#member.state.registry.roster));
@@ -134,13 +171,32 @@ export class Server {
         closed: () => this.#aggregators.delete(stream),
       };
     });
+    network.serve(
+      streams.aggregate,
+      (stream) => stream.peer.role === "aggregator" ? aggregates(stream) : undefined,
+    );
+  }
+
+  /** Remembers the streams that others opened, to end them with the epoch. */
+  #tracked(accept: (stream: Stream) => StreamEvents): (stream: Stream) => StreamEvents {
+    return (stream) => {
+      this.#inbound.add(stream);
+      const { frame, closed } = accept(stream);
+      return {
+        frame,
+        closed: (reason) => {
+          this.#inbound.delete(stream);
+          closed(reason);
+        },
+      };
+    };
   }
 
   /** Connects to the other servers and begins. */
   start(): void {
     const { network, environment: { clock, observe }, manifest, gate } = this.options;
     this.#member.start();
-    this.#archivist.start();
+    this.#ask();
     manifest.servers.forEach((key, index) => {
       if (index >= this.#self) return;
       const id = hex(key);
@@ -148,11 +204,11 @@ export class Server {
         new Link({
           network,
           clock,
-          kind: COMMITTEE,
+          kind: this.#kind,
           maxPause: MAX_PAUSE_MS,
           candidates: () =>
             network.peers("server").filter((peer) => peer.id === id && gate.ready(peer)),
-          events: gate.dialing(COMMITTEE, (stream) => this.#peer(stream, index)),
+          events: gate.dialing(this.#kind, (stream) => this.#peer(stream, index)),
           failed: (peer: Peer, reason) =>
             observe("debug", "server unreachable", { peer: peer.id, reason }),
         }),
@@ -177,11 +233,18 @@ export class Server {
     this.options.environment.observe("info", "waiting", { for: this.#member.waitsFor });
   }
 
-  /** Stops for good and forgets all keys; the network is the caller's to stop. */
+  /** Stops for good, answers nobody any more, and forgets all keys; the network is the caller's to stop. */
   stop(): void {
+    const { network, manifest } = this.options;
+    this.#stopped = true;
     this.#cancelTick();
+    this.#recall?.close();
+    const { aggregate } = instanceStreams(manifest.parameters);
+    for (const kind of [this.#kind, CLIENT_REGISTRY, aggregate]) {
+      network.serve(kind, () => undefined);
+    }
+    for (const stream of [...this.#inbound]) stream.close("this server's epoch is over");
     for (const link of this.#links) link.close();
-    this.#archivist.stop();
     this.#member.destroy();
   }
 
@@ -192,6 +255,7 @@ export class Server {
     return {
       frame: (bytes) => this.#member.receive(index, bytes),
       closed: (reason) => {
+        if (this.#stopped) return;
         this.options.environment.observe("info", "server away", {
           server: index,
           peer: stream.peer.id,
@@ -245,7 +309,7 @@ export class Server {
     }
     const frame = openedFrame(opened);
     for (const stream of this.#aggregators) stream.send(frame);
-    this.#feed.opened(opened, roster);
+    this.options.feed.opened(opened, roster);
   }
 
   #rosterFrame(roster: Roster): Uint8Array {
@@ -267,8 +331,8 @@ export class Server {
 
   /** A certified record of the member: kept, and served. */
   #record(certified: CertifiedRecord): void {
-    this.#archivist.record(certified);
-    this.#feed.record(certified);
+    this.options.archivist.record(certified);
+    this.options.feed.record(certified);
   }
 
   #equivocation(why: string, server: Uint8Array, proof: Uint8Array): void {

@@ -14,11 +14,11 @@ import { Gate } from "./admission.ts";
 import { Aggregator } from "./aggregator.ts";
 import { Client } from "./client.ts";
 import { type Committee, meetCommittee } from "./committee.ts";
+import { CommitteeServer } from "./committee_server.ts";
 import type { Protocol, Refused } from "./errors.ts";
-import { Gathering } from "./gathering.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
 import type { Archive } from "./records.ts";
-import { Server } from "./server.ts";
+import type { Server } from "./server.ts";
 import { watchCommittee } from "./watch.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
@@ -31,6 +31,8 @@ const TIMEOUT_MS = 60_000;
 export interface SimulationOptions {
   readonly seed: number;
   readonly servers?: number;
+  /** Servers beyond the first committee, which may be started to join it later. */
+  readonly spares?: number;
   readonly clients: number;
   readonly readers?: number;
   readonly loss?: number;
@@ -92,19 +94,50 @@ export function durableJournal(): Journal {
   };
 }
 
+/** What a server keeps by name, beyond its process. */
+export interface Disk {
+  store(name: string): Store;
+  journal(name: string): Journal;
+}
+
+/** A disk that survives the process that writes it. */
+export class DurableDisk implements Disk {
+  readonly #stores = new Map<string, Store>();
+  readonly #journals = new Map<string, Journal>();
+
+  store(name: string): Store {
+    const store = this.#stores.get(name) ?? durable();
+    this.#stores.set(name, store);
+    return store;
+  }
+
+  journal(name: string): Journal {
+    const journal = this.#journals.get(name) ?? durableJournal();
+    this.#journals.set(name, journal);
+    return journal;
+  }
+
+  /** Loses a store. */
+  lose(name: string): void {
+    this.#stores.delete(name);
+  }
+}
+
 /** One instance, running. */
 export class SimulatedInstance {
   readonly universe: MemoryUniverse;
   readonly manifest: Manifest;
   readonly id: Uint8Array;
   readonly servers: (RunningServer | undefined)[] = [];
-  readonly stores: Store[] = [];
-  /** Where each server keeps its committee. */
-  readonly committees: Store[] = [];
-  readonly journals: Journal[] = [];
+  /** What each server keeps: its committee, and for each epoch a register and a journal. */
+  readonly disks: Disk[] = [];
+  /** What the operator of each server wishes of the committee. */
+  readonly wishes: (Uint8Array | undefined)[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
   aggregator: Running<Aggregator> | undefined;
+  /** Why nodes ended that may not follow their committee, by name. */
+  readonly refused = new Map<string, string>();
   readonly #signers: Signer[];
 
   constructor(readonly options: SimulationOptions) {
@@ -126,8 +159,11 @@ export class SimulatedInstance {
       servers: this.#signers.map(({ key }) => key),
       parameters: { ...PRESETS.dev, ...options.parameters },
     });
-    // Servers are numbered by their place in the manifest.
+    // Servers are numbered by their place in the first manifest.
     this.#signers.sort((a, b) => hex(a.key) < hex(b.key) ? -1 : 1);
+    for (let i = 0; i < (options.spares ?? 0); i++) {
+      this.#signers.push(signer(this.#secret(`server ${this.#signers.length}`)));
+    }
   }
 
   /** Starts everything. Resolves when all networks are up; committee and clients meet in virtual time. */
@@ -138,43 +174,47 @@ export class SimulatedInstance {
     for (let i = 0; i < this.options.clients; i++) await this.startClient(i);
   }
 
-  /** Starts server `index`, on its stores if it ran before; it joins its committee in virtual time. */
+  /** Starts server `index`, on its disk if it ran before; it joins its committee in virtual time. */
   async startServer(index: number): Promise<RunningServer> {
     const name = `server ${index}`, signer = this.#signers[index];
     const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
     const running = new RunningServer(name, network, signer);
-    const store = this.stores[index] ??= durable();
     const secrets = [this.#secret("committee")];
-    const gate = new Gate({ network, environment, instance: this.id, secrets });
-    const journal = this.journals[index] ??= durableJournal();
-    const servers = this.manifest.servers.length;
-    const engine = await raftEngine({ servers, journal, environment });
-    const gathering = new Gathering({
+    const raft = await raftEngine(environment), disk = this.disks[index] ??= new DurableDisk();
+    const server = new CommitteeServer({
       network,
       environment,
-      gate,
+      gate: new Gate({ network, environment, instance: this.id, secrets }),
       signer,
       instance: this.id,
-      size: this.#signers.length,
+      size: this.manifest.servers.length,
       parameters: this.manifest.parameters,
-      store: this.committees[index] ??= durable(),
-      failed: (error) =>
-        environment.observe("error", "server failed", { reason: (error as Error).message }),
-      formed: ({ manifest }) => {
-        if (!equal(manifest.fingerprint, this.manifest.fingerprint)) {
+      store: disk.store("manifest"),
+      archive: this.options.archive?.(index),
+      wish: () => this.wishes[index],
+      post: (manifest) => {
+        if (manifest.epoch === 0 && !equal(manifest.fingerprint, this.manifest.fingerprint)) {
           throw new Error(`${name} formed ${hex(manifest.fingerprint)}`);
         }
-        const common = { network, environment, gate, manifest, signer, store, engine };
-        const archive = this.options.archive?.(index);
-        const role = new Server({ ...common, archive, admits: () => undefined });
-        role.serve();
-        role.start();
-        running.joins(role);
+        const journal = disk.journal(`order-${manifest.epoch}`);
+        return {
+          store: disk.store(`state-${manifest.epoch}`),
+          engine: raft(manifest.servers.length, journal),
+        };
       },
+      admits: () => undefined,
+      joined: (role) => running.joins(role),
+      failed: (error) =>
+        environment.observe("error", "server failed", { reason: (error as Error).message }),
     });
     await network.start();
-    gathering.start();
+    server.start();
     return this.servers[index] = running;
+  }
+
+  /** Key of server `index`. */
+  keyOf(index: number): Uint8Array {
+    return this.#signers[index].key;
   }
 
   /** Starts the aggregator. */

@@ -5,7 +5,7 @@ import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
 import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
-import { MAX_GENESIS_FRAME } from "../committee/genesis.ts";
+import { maxMembershipFrame } from "../committee/membership.ts";
 import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
 import type { StreamKind } from "../universe/network.ts";
@@ -16,14 +16,18 @@ const MAX_WAITING_FRAMES = 16;
 /** Longest frame between servers: an engine's snapshot or a head's evidence. */
 export const MAX_COMMITTEE_FRAME = 64 * 2 ** 20;
 
-/** Anyone asks a server or aggregator for the lineage of committees: it comes, and each later one. */
+/** A server or aggregator hands anyone the lineage of committees, and again whenever it grows. */
 export const SERVER_REGISTRY: StreamKind = kind("server-registry", MAX_LINEAGE_BYTES, 4);
 
-/** Servers that have proven the secret form their committee, or ask for the one that stands. */
-export const GENESIS: StreamKind = kind("genesis", MAX_GENESIS_FRAME, 2);
+/** Servers that have proven the secret form their committee and its epochs. */
+export function genesisStream(parameters: Parameters): StreamKind {
+  return kind("genesis", maxMembershipFrame(parameters), 2);
+}
 
-/** Members among themselves, once they have proven the secret. */
-export const COMMITTEE: StreamKind = kind("committee", MAX_COMMITTEE_FRAME, 2);
+/** The members of one epoch among themselves, once they have proven the secret. */
+export function committeeStream(epoch: number): StreamKind {
+  return kind(`committee-${epoch}`, MAX_COMMITTEE_FRAME, 2);
+}
 
 /** A client registers or leaves at a server, and hears what became of it. */
 export const CLIENT_REGISTRY: StreamKind = kind("client-registry", 1_024, 2);

@@ -5,7 +5,8 @@
  * Frames in: u64 first round wanted, all ones in the low 53 bits for the newest and what follows;
  * after that u64 next round wanted, which acknowledges all before it. Frames out: certified
  * records; or u64 R where the holder does not have what comes next: the oldest that it can go on
- * with is of round R, and it waits until it is asked for that round or a later one.
+ * with is of round R, and it waits until it is asked for that round or a later one. u64 0 where the
+ * newest is asked for and there is none yet; it follows when it comes.
  */
 import { Reader, u64 } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -32,6 +33,8 @@ export class Window {
   /** The round it was told that this holder can go on with, until it answers. */
   #offered: number | undefined;
   /** What was sent and not acknowledged. */
+  /** It was told that there is no record at all. */
+  #told = false;
   #flight: { readonly round: number; readonly bytes: number }[] = [];
 
   constructor(readonly shelf: Shelf, readonly stream: Stream) {}
@@ -56,7 +59,7 @@ export class Window {
   pump(): void {
     if (this.#wanted === undefined || this.#offered !== undefined) return;
     if (this.#next === undefined) {
-      if (this.shelf.newest === 0) return;
+      if (this.shelf.newest === 0) return this.#none();
       this.#next = this.shelf.newest;
     }
     // Half a window at a time: one read of the archive for several records.
@@ -77,6 +80,12 @@ export class Window {
       this.#flight.push({ round, bytes: bytes.length });
       if (!this.stream.send(bytes)) return;
     }
+  }
+
+  /** Whoever asks for the newest is told, once, that there is none yet. */
+  #none(): void {
+    if (!this.#told) this.stream.send(u64(0));
+    this.#told = true;
   }
 
   #acknowledge(round: number): void {

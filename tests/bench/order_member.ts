@@ -34,8 +34,8 @@ const journal = openFolder(folder).journal("order");
 /** Commands under way, by their number. */
 const waiting = new Map<number, () => void>();
 let applied = 0;
-const make = await raftEngine({ servers: MEMBERS, journal, environment });
-const engine = make({
+const make = await raftEngine(environment);
+const engine = make(MEMBERS, journal)({
   send: (to, message) => exchange.engine(to, message),
   apply(commands) {
     applied += commands.length;

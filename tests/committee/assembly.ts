@@ -1,10 +1,13 @@
-/** Servers that form a committee, as cores: links, losses, crashes and disks are the test's. */
+/** Servers that form a committee and its epochs, as cores: links, losses, crashes and disks are the test's. */
 import assert from "node:assert/strict";
-import { type Formed, Genesis } from "../../src/committee/genesis.ts";
-import type { Store } from "../../src/committee/release.ts";
+import type { Seat } from "../../src/committee/change.ts";
+import type { Formed } from "../../src/committee/formed.ts";
+import { Membership } from "../../src/committee/membership.ts";
+import { ReleaseRules, type Store } from "../../src/committee/release.ts";
+import { encodeWish } from "../../src/committee/wish.ts";
 import { compare, hex, ZERO32 } from "../../src/protocol/bytes.ts";
 import { type Signer, signer } from "../../src/protocol/keys.ts";
-import { createManifest, type Manifest } from "../../src/protocol/manifest.ts";
+import { createManifest, type Manifest, serverIndex } from "../../src/protocol/manifest.ts";
 import { type Parameters, PRESETS } from "../../src/protocol/parameters.ts";
 import { Random } from "../protocol/random.ts";
 
@@ -22,13 +25,22 @@ export interface Said {
 /** One server, through all its boots. */
 export class Party {
   readonly signer: Signer;
-  core: Genesis | undefined;
-  disk: Uint8Array | undefined;
+  core: Membership | undefined;
+  /** What it has on disk by name. */
+  readonly disk = new Map<string, Uint8Array>();
+  /** The newest epoch that it is a member of, and the newest that stands. */
   formed: Formed | undefined;
+  stands: Formed | undefined;
+  /** Whether it opens no further round. */
+  held = false;
+  /** A round is in progress. */
+  busy = false;
+  wish: Uint8Array | undefined;
   refused: string | undefined;
   readonly said: Said[] = [];
-  /** Fingerprints that it ever signed. */
+  /** Fingerprints that it ever signed; those of first manifests, and those that ended its epoch. */
   readonly signed = new Set<string>();
+  readonly closed = new Map<number, Set<string>>();
   /** The write at which it dies, counted from 1, and whether that write reaches the disk. */
   dies: { left: number; durable: boolean } | undefined;
   size: number;
@@ -41,6 +53,56 @@ export class Party {
     this.signer.sign = (label, ...parts) => {
       if (label === "sign-manifest") this.signed.add(hex(parts[0]));
       return sign(label, ...parts);
+    };
+  }
+
+  /** A file of its disk; `write` is asked before and after. */
+  store(name: string, write: () => { readonly durable: boolean; done(): void }): Store {
+    return {
+      load: () => this.disk.get(name)?.slice(),
+      save: (bytes) => {
+        const { durable, done } = write();
+        if (durable) this.disk.set(name, bytes.slice());
+        done();
+      },
+    };
+  }
+
+  /** The server in an epoch: real rules on its disk, no records. */
+  seat({ manifest, start, record }: Formed, store: Store): Seat {
+    const verify = () => true;
+    const rules = new ReleaseRules({
+      servers: manifest.servers,
+      self: serverIndex(manifest, this.key),
+      scheme: {
+        sign: (statement) => ({ statement, server: this.key, signature: new Uint8Array(64) }),
+        verify,
+        signManifest: (fingerprint) => this.signer.sign("sign-manifest", fingerprint),
+      },
+      store,
+      nonce: new Uint8Array(32),
+      manifest,
+      genesis: start,
+      minParticipants: 3,
+    });
+    // deno-lint-ignore no-this-alias
+    const party = this;
+    return {
+      get closed() {
+        return rules.closed;
+      },
+      get settled() {
+        return party.held && !party.busy ? { hash: start.hash, record } : undefined;
+      },
+      hold: (on) => void (this.held = on),
+      close: (next) => {
+        const closing = rules.close(next, { certified: true });
+        if ("signature" in closing) {
+          const of = this.closed.get(manifest.epoch) ?? new Set();
+          this.closed.set(manifest.epoch, of.add(hex(next.fingerprint)));
+        }
+        return closing;
+      },
     };
   }
 
@@ -79,21 +141,23 @@ export class Assembly {
   /** Starts a party on its disk; it meets those that are up. */
   start(party: Party): void {
     const alive = () => party.core === core;
-    const store: Store = {
-      load: () => party.disk?.slice(),
-      save: (bytes) => {
+    const store = (name: string) =>
+      party.store(name, () => {
         const dies = party.dies && --party.dies.left === 0 ? party.dies : undefined;
-        if (!dies || dies.durable) party.disk = bytes.slice();
-        if (dies) throw new Death();
-      },
-    };
-    party.formed = undefined;
-    const core: Genesis = party.core = new Genesis({
+        const done = () => {
+          if (dies) throw new Death();
+        };
+        return { durable: !dies || dies.durable, done };
+      });
+    party.formed = party.stands = undefined;
+    party.held = false;
+    const core: Membership = party.core = new Membership({
       instance: INSTANCE,
       signer: party.signer,
       size: party.size,
       parameters: party.parameters,
-      store,
+      store: store("manifest"),
+      wish: () => party.wish,
       environment: {
         clock: { now: () => this.now, after: () => () => {} },
         observe: (_level, event, fields = {}) => void party.said.push({ event, fields }),
@@ -104,7 +168,15 @@ export class Assembly {
           this.#links.get(`${party.name}>${other.name}`)?.push(frame);
         }
       },
-      formed: (formed) => void (party.formed = formed),
+      stands: (formed) => {
+        party.formed = party.stands = formed;
+        party.held = false;
+        return party.seat(formed, store(`state-${formed.manifest.epoch}`));
+      },
+      without: (formed) => {
+        party.formed = undefined;
+        party.stands = formed;
+      },
       refused: (reason) => void (party.refused = reason),
     });
     this.#do(party, () => core.begin());
@@ -149,9 +221,26 @@ export class Assembly {
   settle(): void {
     for (let quiet = 0; quiet < 4;) {
       while (this.step()) quiet = 0;
-      this.now += 1_000;
-      for (const party of this.parties) this.#do(party, () => party.core?.tick());
+      this.tick();
       quiet++;
+    }
+  }
+
+  /** A second passes. */
+  tick(): void {
+    this.now += 1_000;
+    for (const party of this.parties) this.#do(party, () => party.core?.tick());
+  }
+
+  /** Operators state a wish: the servers of the next epoch, and who is lost. */
+  wish(operators: readonly Party[], servers: readonly Party[], lost: readonly Party[] = []): void {
+    for (const party of operators) {
+      const from = party.formed!.manifest.fingerprint;
+      party.wish = encodeWish({
+        from,
+        servers: servers.map(({ key }) => key),
+        lost: lost.map(({ key }) => key),
+      });
     }
   }
 

@@ -73,9 +73,9 @@ export class Instance implements AsyncDisposable {
   readonly clients: Node[] = [];
   readonly readers: Node[] = [];
   /** Public keys of the servers, in hex. */
-  readonly keys: readonly string[];
+  readonly keys: string[];
   aggregator!: Node;
-  readonly #secrets: readonly Uint8Array[];
+  readonly #secrets: Uint8Array[];
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
@@ -113,9 +113,16 @@ export class Instance implements AsyncDisposable {
     await this.until("every client takes part", () => this.clients.every(ready));
   }
 
+  /** Starts one more server than the committee has; it waits to be added. */
+  async spare(): Promise<Node> {
+    const seed = secret(), index = this.#secrets.push(seed) - 1;
+    this.keys.push(hex(signer(seed).key));
+    const known = this.servers.flatMap(({ addresses }) => addresses ?? []);
+    return this.servers[index] = await this.up(this.serverCommand(index, known));
+  }
+
   /** How server `index` is started. */
-  serverCommand(index: number): Command {
-    const bootstrap = index === 0 ? [] : this.bootstrap;
+  serverCommand(index: number, bootstrap = index === 0 ? [] : this.bootstrap): Command {
     const made = server(this.site, index, this.size, hex(this.#secrets[index]), bootstrap);
     return { ...made, args: [...made.args, ...this.serverArgs(index)] };
   }
@@ -186,7 +193,7 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Waits for a condition; an end that nobody asked for is why it will not come. */
-  async until(what: string, condition: () => boolean, mayEnd?: Node): Promise<void> {
+  async until(what: string, condition: () => boolean, ...mayEnd: Node[]): Promise<void> {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
@@ -195,14 +202,16 @@ export class Instance implements AsyncDisposable {
     try {
       while (!condition()) {
         const gone = this.#all.find(({ ending, child }) =>
-          ending && ending.signal === null && ending.code !== 0 && child !== mayEnd?.child &&
+          ending && ending.signal === null && ending.code !== 0 && !mayEnd.some((node) =>
+            node.child === child
+          ) &&
           !this.#forgiven.has(child)
         );
         ok(!gone, `${gone?.command.name} ended while waiting: ${what}\n${gone?.log}`);
         ok(!late, `waited ${PATIENCE_MS} ms: ${what}\n${this.#tails()}`);
         await this.#changed.promise;
       }
-      if (mayEnd) this.#forgiven.add(mayEnd.child);
+      for (const { child } of mayEnd) this.#forgiven.add(child);
     } finally {
       clearTimeout(timer);
     }

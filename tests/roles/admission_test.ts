@@ -8,10 +8,13 @@ import {
   MAX_UNPROVEN,
   PAUSE_MS,
 } from "../../src/roles/admission.ts";
-import { COMMITTEE, GENESIS } from "../../src/roles/streams.ts";
+import { PRESETS } from "../../src/protocol/parameters.ts";
+import { committeeStream, genesisStream } from "../../src/roles/streams.ts";
 import type { Peer } from "../../src/universe/network.ts";
 import { Random } from "../protocol/random.ts";
 import { answers, COMMITTEE_SECRET, gateOf, joins, peerOf, type Wire, Wires } from "./wire.ts";
+
+const COMMITTEE = committeeStream(0), GENESIS = genesisStream(PRESETS.dev);
 
 const INSTANCE = new Uint8Array(32).fill(7), SEED = (n: number) => new Uint8Array(32).fill(n);
 const WRONG = new TextEncoder().encode("not the secret of it");

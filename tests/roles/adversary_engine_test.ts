@@ -57,7 +57,7 @@ Deno.test("a state in which the set is another does not get a second PREPARE", (
   const stage = new Stage(40), header = stage.open();
   stage.fixes(header);
   const subset = stage.fold(header, [0, 1, 2]);
-  const honest = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, {});
+  const honest = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, 0, {});
   const seats: Command[] = [
     { kind: "places", round: 0, size: 4, freeing: [] },
     ...honest.registry.commands(),
@@ -143,7 +143,7 @@ Deno.test("a snapshot made during a round holds the registrations that wait for 
   const stage = new Stage(45), header = stage.open(), { seats } = strangers(stage);
   const seat = seats[1] as Extract<Command, { kind: "seat" }>;
   stage.apply({ kind: "register", registration: seat.registration });
-  const copy = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, {});
+  const copy = CommitteeState.restore(stage.host.snapshot(), stage.play.manifest, 0, {});
   const abandon = encodeCommand({ kind: "abandon", header: header.hash, reason: "test" });
   copy.apply(abandon);
   stage.host.apply([abandon]);

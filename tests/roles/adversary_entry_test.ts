@@ -14,7 +14,7 @@ import { hex } from "../../src/protocol/bytes.ts";
 import { CLIENT_REGISTRY } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { running } from "./mallory.ts";
-import { gateOf, peerOf, Wires } from "./wire.ts";
+import { epochOf, gateOf, peerOf, Wires } from "./wire.ts";
 
 /** A reader that looks for a committee somewhere; what it is told. */
 async function meets(
@@ -63,7 +63,7 @@ Deno.test("a client that is not on the list is told so, and the operator is told
   const server = new Server({
     network: wires,
     environment: wires.environment,
-    manifest,
+    ...epochOf(wires, manifest),
     gate: gateOf(wires, manifest.instance),
     signer: first.signer,
     store: durable(),

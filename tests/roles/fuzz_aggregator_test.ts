@@ -99,6 +99,7 @@ Deno.test("fuzz: records at an aggregator, and what subscribers ask for", async 
   const [wire] = wires.to(streams.broadcasts);
   const reader = wires.dial(peerOf("reader", play.random.bytes(32)), streams.broadcasts);
   reader.frame(u64(NEWEST));
+  assert.deepEqual(reader.sent.splice(0), [u64(0)], "there is none yet");
   await fuzz({
     kind: "aggregator: broadcasts, in",
     silent: true,

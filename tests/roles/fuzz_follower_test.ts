@@ -9,10 +9,10 @@ import { createRegistration } from "../../src/protocol/registration.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
-import { COMMITTEE } from "../../src/roles/streams.ts";
+import { committeeStream } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { badRecord, changed, fuzz } from "./fuzz.ts";
-import { answers, gateOf, kinded, peerOf, type Wire, Wires } from "./wire.ts";
+import { answers, epochOf, gateOf, kinded, peerOf, type Wire, Wires } from "./wire.ts";
 
 /** Server 2, met by the leader; `state` is the leader's. */
 async function follower(seed: number) {
@@ -22,7 +22,7 @@ async function follower(seed: number) {
   const server = new Server({
     network: wires,
     environment: wires.environment,
-    manifest,
+    ...epochOf(wires, manifest),
     gate: gateOf(wires, manifest.instance),
     signer: servers[2].signer,
     store,
@@ -32,7 +32,7 @@ async function follower(seed: number) {
   server.serve();
   server.start();
   await wires.pass(1);
-  const wire = answers(wires, wires.to(COMMITTEE)[0], manifest.instance);
+  const wire = answers(wires, wires.to(committeeStream(0))[0], manifest.instance);
   const state = new CommitteeState(manifest);
   servers.forEach(({ bundle }, i) =>
     i < 2 && state.apply(encodeCommand({ kind: "bundle", server: i, bundle }))
@@ -100,7 +100,7 @@ Deno.test("fuzz: commits at a follower", async () => {
     tidy,
     accepted: changed(target),
   }, 42);
-  assert.equal(wires.to(COMMITTEE).length, 1);
+  assert.equal(wires.to(committeeStream(0)).length, 1);
 });
 
 Deno.test("fuzz: heads at a follower", async () => {

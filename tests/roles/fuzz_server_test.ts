@@ -6,7 +6,7 @@ import { createRegistration } from "../../src/protocol/registration.ts";
 import type { Header } from "../../src/protocol/header.ts";
 import { encodeSigned, type Statement, statementFields } from "../../src/protocol/statements.ts";
 import { type Command, decodeCommand } from "../../src/committee/commands.ts";
-import { COMMITTEE } from "../../src/roles/streams.ts";
+import { committeeStream } from "../../src/roles/streams.ts";
 import type { Random } from "../protocol/random.ts";
 import { changed, fuzz, type Target } from "./fuzz.ts";
 import { Podium } from "./podium.ts";
@@ -86,7 +86,7 @@ Deno.test("fuzz: a server's bundle", async () => {
   const p = new Podium(211), { play, wires } = p, [, second] = play.servers;
   p.server.start();
   const { instance } = play.manifest;
-  const wire = joins(wires, peerOf("server", second.seed), COMMITTEE, instance);
+  const wire = joins(wires, peerOf("server", second.seed), committeeStream(0), instance);
   await wires.pass(1);
   wire.frame(Uint8Array.of(0, 0));
   p.peers.push(wire);

@@ -1,5 +1,5 @@
 /** A server at the sequencer's place, whose peers are all the test. */
-import { equal } from "../../src/protocol/bytes.ts";
+import { equal, u64 } from "../../src/protocol/bytes.ts";
 import { decodeHeader, type Header } from "../../src/protocol/header.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { type Command, encodeCommand } from "../../src/committee/commands.ts";
@@ -10,12 +10,12 @@ import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
 import {
   CLIENT_REGISTRY,
-  COMMITTEE,
+  committeeStream,
   type InstanceStreams,
   instanceStreams,
 } from "../../src/roles/streams.ts";
 import { Play, type Server as Party } from "../protocol/play.ts";
-import { gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire.ts";
+import { epochOf, gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire.ts";
 
 const PROPOSE = 1, BLOB = 2;
 
@@ -37,7 +37,7 @@ export class Podium {
     this.server = new Server({
       network: this.wires,
       environment: this.wires.environment,
-      manifest,
+      ...epochOf(this.wires, manifest),
       gate: gateOf(this.wires, manifest.instance),
       signer: first.signer,
       store: durable(),
@@ -51,10 +51,14 @@ export class Podium {
   /** The committee stands, and three of four clients are admitted. */
   async begin(): Promise<this> {
     const { play, wires } = this;
+    wires.known.push(peerOf("aggregator", play.clients[3].seed));
     this.server.start();
+    await wires.pass(1);
+    // The aggregator has no record yet: the log begins.
+    wires.to(this.streams.broadcasts)[0].frame(u64(0));
     for (const s of play.servers.slice(1)) {
       const { instance } = play.manifest;
-      const wire = joins(wires, peerOf("server", s.seed), COMMITTEE, instance);
+      const wire = joins(wires, peerOf("server", s.seed), committeeStream(0), instance);
       this.peers.push(wire);
       await wires.pass(1);
       wire.frame(Uint8Array.of(0, 0));

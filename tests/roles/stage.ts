@@ -60,6 +60,7 @@ export class Stage {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     this.member = new Member({
       manifest: this.play.manifest,
+      start: { round: 0, hash: this.play.manifest.root },
       self,
       signer: this.play.servers[self].signer,
       store: this.store,

@@ -12,6 +12,12 @@ import type {
   StreamKind,
 } from "../../src/universe/network.ts";
 import { Answering, type Channel, Dialing } from "../../src/committee/handshake.ts";
+import type { Manifest } from "../../src/protocol/manifest.ts";
+import { Archivist } from "../../src/roles/archivist.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
+import { Feed } from "../../src/roles/feed.ts";
+import { memoryArchive } from "../../src/roles/records.ts";
+import type { ServerOptions } from "../../src/roles/server.ts";
 import { Gate } from "../../src/roles/admission.ts";
 import { Random } from "../protocol/random.ts";
 
@@ -150,6 +156,19 @@ export const COMMITTEE_SECRET = new TextEncoder().encode("a secret for tests onl
 /** The gate of the role under test. */
 export function gateOf(wires: Wires, instance: Uint8Array, secrets = [COMMITTEE_SECRET]): Gate {
   return new Gate({ network: wires, environment: wires.environment, instance, secrets });
+}
+
+/** What a server under test has in its first epoch; its log is in memory, and served. */
+export function epochOf(
+  wires: Wires,
+  manifest: Manifest,
+): Pick<ServerOptions, "manifest" | "start" | "archivist" | "feed"> {
+  const { environment } = wires, epochs = new Epochs([manifest]), archive = memoryArchive();
+  const archivist = new Archivist({ network: wires, environment, epochs, archive });
+  const feed = new Feed(epochs.root, archive);
+  feed.serve(wires, epochs.parameters);
+  archivist.start();
+  return { manifest, start: { round: 0, hash: manifest.root }, archivist, feed };
 }
 
 /** A server dials the role under test and proves the secret; what the role then sent stays. */

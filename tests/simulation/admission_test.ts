@@ -4,15 +4,25 @@ import { hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { PRESETS } from "../../src/protocol/parameters.ts";
-import type { Formed } from "../../src/committee/genesis.ts";
+import type { Seat } from "../../src/committee/change.ts";
+import type { Formed } from "../../src/committee/formed.ts";
 import type { Store } from "../../src/committee/release.ts";
 import { Gate } from "../../src/roles/admission.ts";
 import { Gathering } from "../../src/roles/gathering.ts";
-import { durable, SimulatedInstance } from "../../src/roles/simulated.ts";
-import { COMMITTEE, GENESIS } from "../../src/roles/streams.ts";
+import { durable, type DurableDisk, SimulatedInstance } from "../../src/roles/simulated.ts";
+import { committeeStream, genesisStream } from "../../src/roles/streams.ts";
 import type { Fields } from "../../src/universe/environment.ts";
 import { MemoryUniverse } from "../../src/universe/memory.ts";
 import type { Network, Role } from "../../src/universe/network.ts";
+
+const COMMITTEE = committeeStream(0), GENESIS = genesisStream(PRESETS.dev);
+/** A server that formed its committee, and no more. */
+const IDLE: Seat = {
+  closed: undefined,
+  settled: undefined,
+  hold() {},
+  close: () => ({ refused: "close-head" }),
+};
 
 const text = new TextEncoder();
 const SECRET = text.encode("a secret for simulations"), WRONG = text.encode("another one of them");
@@ -76,7 +86,10 @@ class World {
       size,
       parameters: { ...PRESETS.dev, roundPeriod },
       store,
-      formed: (formed) => void (it.formed = formed),
+      stands: (formed) => {
+        it.formed = formed;
+        return IDLE;
+      },
       failed: (error) => void (it.failed = error as Error),
     });
     await network.start();
@@ -253,7 +266,7 @@ Deno.test("a crashed server of a running instance returns without its manifest, 
   await world.start();
   assert.ok(await world.run(() => world.rounds > 3, 60_000));
   world.crash(world.servers[1]!);
-  delete world.committees[1];
+  (world.disks[1] as DurableDisk).lose("manifest");
   await world.startServer(1);
   const before = world.rounds;
   assert.ok(await world.run(() => world.rounds > before + 2, 60_000));

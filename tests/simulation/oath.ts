@@ -8,7 +8,6 @@
 import { decodeRegister } from "../../src/committee/register.ts";
 import { concat, hex } from "../../src/protocol/bytes.ts";
 import type { Signer } from "../../src/protocol/keys.ts";
-import type { Manifest } from "../../src/protocol/manifest.ts";
 import {
   conviction,
   decodeSigned,
@@ -23,20 +22,21 @@ class Words {
   readonly records = new Map<string, { readonly round: number }>();
 }
 
+/** Whose register it is, by its own word: u8 version ‖ key (32) ‖ fingerprint of the manifest (32). */
+function ownerOf(bytes: Uint8Array) {
+  return { key: bytes.slice(1, 33), manifest: bytes.slice(33, 65) };
+}
+
 /** Listens to the signers and registers of all servers. */
 export class Oath {
-  readonly #words: readonly Words[];
+  readonly #words: Words[] = [];
   readonly #heard = new Set<number>();
-
-  constructor(readonly manifest: Manifest) {
-    this.#words = manifest.servers.map(() => new Words());
-  }
 
   /** Listens to the signer of a server, through all its boots. */
   hear(index: number, signer: Signer): void {
     if (this.#heard.has(index)) return;
     this.#heard.add(index);
-    const sign = signer.sign.bind(signer), { said } = this.#words[index];
+    const sign = signer.sign.bind(signer), { said } = this.#wordsOf(index);
     signer.sign = (label, ...parts) => {
       const signature = sign(label, ...parts);
       const kind = STATEMENT_KINDS.findIndex((name) => name === label);
@@ -49,10 +49,14 @@ export class Oath {
 
   /** A server wrote its register. */
   wrote(index: number, bytes: Uint8Array): void {
-    const { servers, fingerprint } = this.manifest, { headers, records } = this.#words[index];
-    const { head, opened } = decodeRegister(bytes, { key: servers[index], manifest: fingerprint });
+    const { headers, records } = this.#wordsOf(index);
+    const { head, opened } = decodeRegister(bytes, ownerOf(bytes));
     records.set(hex(head.hash), head);
     if (opened) headers.set(hex(opened.hash), opened);
+  }
+
+  #wordsOf(index: number): Words {
+    return this.#words[index] ??= new Words();
   }
 
   /** Statements of each kind that were signed, over all servers. */

@@ -26,14 +26,17 @@ export interface CrashPoint {
   readonly durable: boolean;
 }
 
-/** What a server has on disk. What is written is replaced, never changed. */
+/** What a server has on disk, by name. What is written is replaced, never changed. */
 interface Disk {
-  readonly register?: Uint8Array;
-  readonly journal: readonly Uint8Array[];
+  readonly files: ReadonlyMap<string, Uint8Array>;
+  readonly journals: ReadonlyMap<string, readonly Uint8Array[]>;
 }
 
 /** What a server finds when it starts: its disk, none, or its disk as it was some writes ago. */
 export type Found = "its disk" | "an empty disk" | "an older disk";
+
+/** Why the writes of a process that was killed come to nothing. */
+const DEAD = "this process is dead";
 
 /** Writes that an older disk lacks: about two rounds. */
 const OLDER = 40;
@@ -60,14 +63,18 @@ export class Trial {
         const round = Number(fields?.round);
         if (event === "round finalized") this.#finalized.add(round);
         if (event === "round void") this.voids.set(round, String(fields?.reason));
-        if (level === "error") this.#faults.push(`${who}: ${event} ${JSON.stringify(fields)}`);
+        // What a process says of its own death is no fault.
+        const died = fields?.reason === DEAD;
+        if (level === "error" && !died) {
+          this.#faults.push(`${who}: ${event} ${JSON.stringify(fields)}`);
+        }
         if (!["round finalized", "peer met", "peer not reached"].includes(event)) {
           const said = this.#said.get(who) ?? [];
           this.#said.set(who, [...said, `${event} ${JSON.stringify(fields ?? {})}`].slice(-12));
         }
       },
     });
-    this.oath = new Oath(this.world.manifest);
+    this.oath = new Oath();
   }
 
   /** Runs `story` on a new instance in which everybody takes part. */
@@ -140,10 +147,7 @@ export class Trial {
 
   /** Starts a server. */
   async startServer(index: number, found: Found = "its disk"): Promise<void> {
-    if (found === "an empty disk") {
-      this.#disks.delete(index);
-      delete this.world.committees[index];
-    }
+    if (found === "an empty disk") this.#disks.delete(index);
     if (found === "an older disk") this.#disks.get(index)!.splice(1);
     this.#mount(index);
     const { signer } = await this.world.startServer(index);
@@ -175,33 +179,46 @@ export class Trial {
 
   /** The disk of a server as one boot sees it: what its process writes after its death is lost. */
   #mount(index: number): void {
-    const states = this.#disks.get(index) ?? [{ journal: [] }];
+    const states: Disk[] = this.#disks.get(index) ?? [{ files: new Map(), journals: new Map() }];
     this.#disks.set(index, states);
     const disk = () => states.at(-1)!;
     let dead = false;
-    const write = (change: Partial<Disk>) => {
-      if (dead) throw new Error("this process is dead");
+    const write = (change: (before: Disk) => Disk, register?: Uint8Array) => {
+      if (dead) throw new Error(DEAD);
       const next = this.#next?.index === index ? this.#next : undefined;
       const dies = next !== undefined && --next.left === 0;
       if (!dies || next!.durable) {
-        states.push({ ...disk(), ...change });
+        states.push(change(disk()));
         if (states.length > OLDER) states.shift();
-        if (change.register) this.oath.wrote(index, change.register);
+        if (register) this.oath.wrote(index, register);
       }
       if (!dies) return;
       dead = true;
       this.#next = undefined;
       this.crashServer(index);
-      if (!next!.durable) throw new Error("this process is dead");
+      if (!next!.durable) throw new Error(DEAD);
     };
-    this.world.stores[index] = {
-      load: () => disk().register?.slice(),
-      save: (bytes) => write({ register: bytes.slice() }),
-    };
-    this.world.journals[index] = {
-      load: () => disk().journal,
-      append: (record) => write({ journal: [...disk().journal, record.slice()] }),
-      replace: (records) => write({ journal: records.map((record) => record.slice()) }),
+    this.world.disks[index] = {
+      store: (name) => ({
+        load: () => disk().files.get(name)?.slice(),
+        save: (bytes) => {
+          const kept = bytes.slice();
+          write(
+            ({ files, journals }) => ({ files: new Map(files).set(name, kept), journals }),
+            name.startsWith("state-") ? kept : undefined,
+          );
+        },
+      }),
+      journal: (name) => {
+        const records = () => disk().journals.get(name) ?? [];
+        const put = (all: readonly Uint8Array[]) =>
+          write(({ files, journals }) => ({ files, journals: new Map(journals).set(name, all) }));
+        return {
+          load: records,
+          append: (record) => put([...records(), record.slice()]),
+          replace: (all) => put(all.map((record) => record.slice())),
+        };
+      },
     };
   }
 
