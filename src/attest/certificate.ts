@@ -49,6 +49,8 @@ export interface Certificate {
   /** Validity, Unix ms, both ends included. */
   readonly from: number;
   readonly until: number;
+  /** x ‖ y, and the same as a key that verifies. */
+  readonly xy: Uint8Array;
   readonly key: VerifyingKey;
   readonly isCa: boolean;
   /** CA certificates that may follow below; undefined: any number. */
@@ -91,7 +93,7 @@ export async function parseCertificate(
   body.end();
   commonName(issuer, code);
   return {
-    ...{ der, signed, signature, serial, issuer, subject, from, until },
+    ...{ der, signed, signature, serial, issuer, subject, from, until, xy },
     commonName: commonName(subject, code),
     key: await verifyingKey(xy),
     ...readConstraints(extensions, code, profile),

@@ -88,7 +88,7 @@ export const OTHERS = {
   "qe-report-signature": "the QE report is not signed by the platform's key",
   "qe-report-binding": "the QE report does not bind this attestation key and nothing else",
   "qe-debug": "the quoting enclave can be debugged",
-  "qe-signer-measurement": "the quoting enclave is signed by another (MRSIGNER)",
+  "qe-mrsigner": "the quoting enclave is signed by another (MRSIGNER)",
   "qe-product": "the quoting enclave is another product (ISVPRODID)",
   "qe-misc": "the quoting enclave has another MISCSELECT",
   "qe-attributes": "the quoting enclave has other ATTRIBUTES",
