@@ -1,6 +1,8 @@
 /** Anchor, certificates and PEM chains of the simulated authority, and each thing that can be wrong. */
 import assert from "node:assert/strict";
 import { intelAnchor, trustAnchor } from "../../src/attest/anchor.ts";
+import { verifyCollateral } from "../../src/attest/collateral.ts";
+import { COLLATERAL } from "./cases.ts";
 import { type Certificate, parseCertificate } from "../../src/attest/certificate.ts";
 import { checkProfile, checkWindow, verifyIssued, windowOf } from "../../src/attest/chain.ts";
 import * as write from "../../src/attest/der_writer.ts";
@@ -41,6 +43,11 @@ Deno.test("Intel's root is the one with the known fingerprint, and is not simula
   assert.equal(intel.simulated, false);
   assert.equal(intel.certificate.commonName, "Intel SGX Root CA");
   assert.equal(intel.certificate.until, Date.UTC(2049, 11, 31, 23, 59, 59));
+});
+
+Deno.test("Intel's root refuses simulated collateral", async () => {
+  const intel = await intelAnchor();
+  await refused("root-crl-issuer", () => verifyCollateral(COLLATERAL, intel, NOW));
 });
 
 Deno.test("a development root is an anchor, and says that it is simulated", async () => {
