@@ -63,6 +63,8 @@ Deno.test("an anchor signs itself and is a root", async () => {
   await refused("anchor-signature", () => trustAnchor(issue(root, pckCa).der));
   const imitated = issue(root, { ...pckCa, commonName: root.commonName });
   await refused("anchor-signature", () => trustAnchor(imitated.der), "its name, another's key");
+  const elsewhere = issue(root, { ...root, commonName: "ANOTHER SGX Root CA" });
+  await refused("anchor-signature", () => trustAnchor(elsewhere.der), "its key, another's name");
   await refused("anchor-profile", () => trustAnchor(issue({ ...root, pathLength: 0 }).der));
   await refused("anchor-malformed", () => trustAnchor(root.der.subarray(1)));
 });
