@@ -72,9 +72,22 @@ export function createPolicy(rules: Partial<Policy>): Policy {
   ) {
     throw new RangeError(`minimum evaluation number: expected 0..2^31, got ${minimumEvaluation}`);
   }
+  const inOrder = TCB_STATUSES.filter((it): it is AcceptableStatus =>
+    (statuses as readonly TcbStatus[]).includes(it)
+  );
+  return {
+    statuses: inOrder,
+    minimumEvaluation,
+    debug,
+    allowed: copyAllowed(rules.allowed ?? {}),
+  };
+}
+
+/** The values in order, each once, as copies. */
+function copyAllowed(given: Allowed): Allowed {
   const allowed: Record<string, Uint8Array[]> = {};
   for (const name of MEASURED) {
-    const values = rules.allowed?.[name];
+    const values = given[name];
     if (!values) continue;
     if (values.length < 1 || values.length > MAX_ALLOWED) {
       throw new RangeError(
@@ -87,10 +100,7 @@ export function createPolicy(rules: Partial<Policy>): Policy {
     const sorted = values.map((value) => value.slice()).sort(compare);
     allowed[name] = sorted.filter((value, i) => i === 0 || !equal(value, sorted[i - 1]));
   }
-  const inOrder = TCB_STATUSES.filter((it): it is AcceptableStatus =>
-    (statuses as readonly TcbStatus[]).includes(it)
-  );
-  return { statuses: inOrder, minimumEvaluation, debug, allowed };
+  return allowed;
 }
 
 /** Refuses a report that a policy does not allow. Costs microseconds; judges no signature. */

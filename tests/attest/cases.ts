@@ -1,8 +1,9 @@
 /**
  * The attack matrix. Each case is a simulated quote, its collateral and a time in which exactly one
  * thing is wrong, and the answer that it deserves: a reason code, or the status of what is accepted.
- * `elsewhere` marks where `@phala/dcap-qvl` 0.3.9 answers differently: what it accepts and we refuse,
- * and the guest under debug that a simulation may admit.
+ * `elsewhere` marks where `@phala/dcap-qvl` 0.3.9 answers differently: what it accepts and we refuse;
+ * and, twice, what it refuses: a guest under debug that a simulation may admit, and a TDX module that
+ * is judged by its own identity alone, as Intel's library does it.
  */
 import type { Collateral } from "../../src/attest/collateral.ts";
 import type { Policy } from "../../src/attest/policy.ts";

@@ -34,6 +34,8 @@ const signedBy = (issuer: SimulatedCertificate) => issue(tcbSigner, issuer);
 const other = otherAuthority();
 const stranger = otherAuthority({ root: { commonName: "ANOTHER SGX Root CA" } });
 
+/** A signer for QE identities alone. */
+const qeOnly = issue({ ...tcbSigner, serial: Uint8Array.of(9) }, root);
 /** Another CA of platforms, of the same root. */
 const processorCa = issue({
   ...other.pckCa,
@@ -211,6 +213,60 @@ export const CHAIN_CASES: readonly Case[] = [
     name: "a QE identity signed by the CA of platforms",
     expected: "qe-signer-profile",
     collateral: qeSigner(pckCa, pckCa, root),
+  },
+  {
+    name: "a QE signer of another root",
+    expected: "qe-signer-root",
+    collateral: qeSigner(other.tcbSigner, other.tcbSigner, other.root),
+  },
+  {
+    name: "a QE signer issued by a PCK leaf",
+    expected: "qe-signer-issuer",
+    collateral: qeSigner(signedBy(stolen), signedBy(stolen), root),
+  },
+  {
+    name: "a QE signer issued by a PCK leaf in the root's name",
+    expected: "qe-signer-signature",
+    collateral: qeSigner(
+      signedBy(stolen),
+      signedBy(renamed(stolen, root.commonName)),
+      root,
+    ),
+  },
+  {
+    name: "a QE signer that has expired",
+    expected: "qe-signer-expired",
+    collateral: qeSigner(tcbSigner, issue({ ...tcbSigner, until: NOW - 1000 }, root), root),
+  },
+  {
+    name: "a QE signer of the future",
+    expected: "qe-signer-early",
+    collateral: qeSigner(tcbSigner, issue({ ...tcbSigner, from: NOW + 1000 }, root), root),
+  },
+  {
+    name: "a QE signer, other than the TCB signer, that is revoked",
+    expected: "qe-signer-revoked",
+    collateral: collateralOf({
+      rootCrl: { revoked: [qeOnly.serial] },
+      qeSigner: { by: qeOnly, chain: [qeOnly, root] },
+    }),
+  },
+  {
+    name: "a CA of platforms of another root",
+    expected: "pck-ca-root",
+    collateral: collateralOf({ pckCrlIssuer: { by: pckCa, chain: [pckCa, other.root] } }),
+    elsewhere: "accepted",
+  },
+  {
+    name: "a CA of platforms with a chain of three",
+    expected: "pck-ca-chain",
+    collateral: collateralOf({ pckCrlIssuer: { by: pckCa, chain: [pckCa, pckCa, root] } }),
+    elsewhere: "accepted",
+  },
+  {
+    name: "a CA of platforms that another root issued in this one's name",
+    expected: "pck-ca-signature",
+    quote: shown(stolen, issue(pckCa, other.root), root),
   },
   {
     name: "a TCB signer of another root",

@@ -81,6 +81,22 @@ export const STATE_CASES: readonly Case[] = [
     elsewhere: "accepted",
   },
   {
+    name: "a TDX module below the platform's component, yet up to date by its identity",
+    expected: "UpToDate",
+    collateral: collateralOf({
+      tcbInfo: (info) => ({
+        ...info,
+        tdxModuleIdentities: (info.tdxModuleIdentities as SimulatedDocument[]).map((module) =>
+          first(module, { tcb: { isvsvn: 4 } })
+        ),
+      }),
+    }),
+    quote: quoteOf({
+      report: { teeTcbSvn: Uint8Array.fromHex("04010300000000000000000000000000") },
+    }),
+    elsewhere: "refused",
+  },
+  {
     name: "a TDX module below every level of its identity",
     expected: "module-level",
     quote: quoteOf({

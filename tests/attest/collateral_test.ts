@@ -3,7 +3,11 @@ import assert from "node:assert/strict";
 import { Field } from "../../src/attest/document.ts";
 import { readQeIdentity } from "../../src/attest/qe_identity.ts";
 import { readTcbInfo } from "../../src/attest/tcb_info.ts";
-import { formatCollateral, parseCollateral } from "../../src/attest/collateral_json.ts";
+import {
+  formatCollateral,
+  MAX_COLLATERAL_JSON,
+  parseCollateral,
+} from "../../src/attest/collateral_json.ts";
 import {
   type SimulatedDocument,
   simulatedQeIdentity,
@@ -27,6 +31,8 @@ Deno.test("JSON that is no collateral is refused", async () => {
   for (const json of ["", "{", "null", "[]", "7", '"text"', "{}"]) {
     await refused("collateral-malformed", () => parseCollateral(json), json);
   }
+  const padded = `${formatCollateral(COLLATERAL)}${" ".repeat(MAX_COLLATERAL_JSON)}`;
+  await refused("collateral-malformed", () => parseCollateral(padded));
   for (const key of Object.keys(whole)) {
     for (const value of [undefined, null, 7, ["00"], {}, "x".repeat(3_000_000)]) {
       const json = JSON.stringify({ ...whole, [key]: value });
@@ -100,6 +106,8 @@ for (
       { issueDate: "2025-02-03T00:00:00.5Z" },
       { nextUpdate: "2025-02-03T00:00:00+00:00" },
       { tcbEvaluationDataNumber: 2 ** 32 },
+      name === "tcb-info" ? { fmspc: "G".repeat(12) } : { mrsigner: "G".repeat(64) },
+      name === "tcb-info" ? { fmspc: "00" } : { mrsigner: "00" },
     ];
     for (const changes of spoilt) {
       const collateral = collateralOf({ [field]: () => ({ ...document, ...changes }) });

@@ -1,6 +1,6 @@
 /**
- * Beside `@phala/dcap-qvl`: it accepts all that we accept, and what it accepts and we refuse is a
- * case that the matrix marks, or a byte of a part that it does not verify.
+ * Beside `@phala/dcap-qvl`: it accepts all that we accept, but for two cases that the matrix marks; and
+ * what it accepts and we refuse is marked too, or a byte of a part that it does not verify.
  */
 import assert from "node:assert/strict";
 import { TCB_STATUSES } from "../../src/attest/status.ts";

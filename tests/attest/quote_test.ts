@@ -10,7 +10,7 @@ import { SIMULATED_PLATFORM } from "../../src/attest/simulated_platform.ts";
 import { simulatedMeasurements } from "../../src/attest/simulated_measurements.ts";
 import { simulatedQuote, simulatedReport } from "../../src/attest/simulated_quote.ts";
 import { refusalOf, refused } from "./refused.ts";
-import { platform, REPORT_DATA } from "./stage.ts";
+import { changedPlatform, platform, REPORT_DATA } from "./stage.ts";
 
 const v4 = simulatedQuote(platform, REPORT_DATA);
 const v5 = simulatedQuote(platform, REPORT_DATA, { version: 5 });
@@ -89,6 +89,10 @@ for (
     await refused("quote-size", () => parseQuote(over));
   });
 }
+
+Deno.test("a machine from the same seed makes the same quote, byte for byte", () => {
+  assert.deepEqual(simulatedQuote(changedPlatform({}), REPORT_DATA), v4);
+});
 
 Deno.test("a quote whose header or lengths say something else is refused by its cause", async () => {
   const cases: [string, Parameters<typeof refused>[0], Uint8Array][] = [

@@ -119,6 +119,50 @@ for (
   });
 }
 
+Deno.test("structure: a signature is two integers of up to 32 bytes, and no more", async () => {
+  const [outer] = tree(pckCa.der), [body, algorithm, bits] = outer.children!;
+  const der = bits.content.subarray(1), [pair] = tree(der), [r, s] = pair.children!;
+  const signed = (signature: Uint8Array) =>
+    encode({
+      ...outer,
+      children: [body, algorithm, tree(write.wholeBits(signature))[0]],
+    });
+  await certificate(signed(der));
+  const long = { tag: TAG.integer, content: new Uint8Array(33).fill(1) };
+  const bad = [
+    encode(withMore(pair)!),
+    Uint8Array.of(...der, 0),
+    encode({ ...pair, children: [r] }),
+    encode({ ...pair, children: [r, long] }),
+    encode({ ...pair, children: [{ ...r, content: Uint8Array.of(0, 0, ...r.content) }, s] }),
+    new Uint8Array(0),
+  ];
+  for (const signature of bad) {
+    await refused("pck-ca-malformed", () => certificate(signed(signature)), hex(signature));
+  }
+  const none = { tag: TAG.integer, content: Uint8Array.of(0) };
+  await refused(
+    "pck-ca-signature",
+    () => certificate(signed(encode({ ...pair, children: [none, none] }))),
+  );
+});
+
+Deno.test("structure: a name with two common names is refused", async () => {
+  const [outer] = tree(pckCa.der), body = outer.children![0];
+  const found = variants(
+    body,
+    (node) =>
+      node.tag === TAG.oid && hex(node.content) === "55040a"
+        ? { ...node, content: Uint8Array.fromHex("550403") }
+        : undefined,
+  );
+  assert.equal(found.length, 2, "issuer and subject");
+  for (const it of found) await refused("pck-ca-malformed", () => certificate(resigned(it)));
+});
+
+/** Extensions of an entry: a reason code. */
+const REASON = "300c300a0603551d1504030a0101";
+
 Deno.test("structure: extensions that are there must be whole", async () => {
   const fields = { ...pckCa, pathLength: 0 };
   const [outer] = tree(pckCa.der), body = outer.children![0];
@@ -132,6 +176,21 @@ Deno.test("structure: extensions that are there must be whole", async () => {
   );
   assert.equal(values.length, 2, "key usage and basic constraints");
   for (const it of values) await refused("pck-ca-malformed", () => certificate(resigned(it)));
+  const constraints = variants(
+    body,
+    (node) =>
+      node.tag === TAG.octets && hex(node.content) === "30060101ff020100"
+        ? { ...node, content: Uint8Array.fromHex("30080101ff0201000500") }
+        : undefined,
+  );
+  assert.equal(constraints.length, 1);
+  await refused("pck-ca-malformed", () => certificate(resigned(constraints[0])));
+  const reason = variants(
+    tree(LIST)[0].children![0],
+    (node) => hex(encode(node)) === REASON ? { ...node, children: [] } : undefined,
+  );
+  assert.equal(reason.length, 2, "entries");
+  for (const it of reason) await refused("root-crl-malformed", () => list(resigned(it)));
   const many = Array.from({ length: 13 }, (_, i) => extension(`1.2.${i}`, false, write.integer(1)));
   await refused("pck-ca-malformed", () => certificate(issue({ ...fields, more: many }, root).der));
   const large = extension("1.2.3", false, new Uint8Array(9_000));
@@ -190,7 +249,7 @@ Deno.test("structure: a path length without a CA, and lists without a number, ar
         : undefined,
   );
   assert.equal(replaced.length, 1);
-  await refused("pck-ca-profile", () => certificate(resigned(replaced[0])));
+  await refused("pck-ca-profile", () => parseCertificate(resigned(replaced[0]), "pck-ca"));
   const [listOuter] = tree(LIST);
   const unnumbered = variants(
     listOuter.children![0],

@@ -71,7 +71,7 @@ for (const thing of THINGS) {
   });
 }
 
-Deno.test("time: the signer of the QE identity has dates of its own", async () => {
+Deno.test("time: where all ends at once, the anchor is named", async () => {
   const { at } = await world("none", wide);
   const { validUntil } = await at(NOW);
   assert.equal(validUntil, END);
