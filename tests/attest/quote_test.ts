@@ -104,6 +104,7 @@ Deno.test("a quote whose header or lengths say something else is refused by its 
     ["another vendor", "quote-vendor", patched(v4, 12, "00")],
     ["an SGX body", "quote-body", patched(v5, 48, "0100")],
     ["an unknown body", "quote-body", patched(v5, 48, "0400")],
+    ["an unknown body of 1.5 size", "quote-body", patched(td15, 48, "0400")],
     ["a 1.0 body of 1.5 size", "quote-body", patched(v5, 50, "88020000")],
     ["a 1.5 body of 1.0 size", "quote-body", patched(td15, 50, "48020000")],
     ["a length of 4 GiB", "quote-size", patched(v4, 632, "ffffffff")],
@@ -121,6 +122,15 @@ Deno.test("a quote whose header or lengths say something else is refused by its 
     ["a chain of one less", "quote-trailing", patched(v4, 1254, hex(u32(v4.length - 1259)))],
   ];
   for (const [what, code, bytes] of cases) await refused(code, () => parseQuote(bytes), what);
+});
+
+Deno.test("a quoting enclave may add up to 1,024 bytes", async () => {
+  const quote = (length: number) =>
+    simulatedQuote({ ...platform, qeAuthData: new Uint8Array(length) }, REPORT_DATA);
+  for (const length of [0, 1_024]) {
+    assert.equal(parseQuote(quote(length)).qeAuthData.length, length);
+  }
+  await refused("quote-certification", () => parseQuote(quote(1_025)));
 });
 
 Deno.test("a label's measurements are the same for ever, and differ from any other's", () => {

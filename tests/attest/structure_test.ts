@@ -238,6 +238,27 @@ Deno.test("structure: a certificate of version 2, or with a key in another form,
   await refused("pck-ca-profile", () => certificate(replaced(TAG.bits, "0004", "000400")));
 });
 
+const NUMBER_AND_MORE = Uint8Array.fromHex("02010100");
+
+Deno.test("structure: a list of version 1, of no entries, or with more than a number is refused", async () => {
+  const [{ children: [body] = [] }] = tree(LIST);
+  const version1 = body.children!.with(0, { ...body.children![0], content: Uint8Array.of(0) });
+  const entries = body.children!.findIndex(({ children }) =>
+    children?.length === 2 &&
+    children.every(({ children }) => children?.[0].tag === TAG.integer)
+  );
+  const empty = body.children!.with(entries, { ...body.children![entries], children: [] });
+  const numbered = variants(
+    body,
+    (node) =>
+      hex(encode(node)) === "0403020101" ? { ...node, content: NUMBER_AND_MORE } : undefined,
+  );
+  assert.equal(numbered.length, 1);
+  for (const it of [{ ...body, children: version1 }, { ...body, children: empty }, ...numbered]) {
+    await refused("root-crl-malformed", () => list(resigned(it)));
+  }
+});
+
 Deno.test("structure: a path length without a CA, and lists without a number, are refused", async () => {
   const constraints = extension("2.5.29.19", true, write.sequence(write.integer(0)));
   const [outer] = tree(pckCa.der), body = outer.children![0];
