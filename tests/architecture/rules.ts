@@ -70,7 +70,7 @@ export function floorViolations(modules: readonly Module[]): string[] {
 const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^(libp2p|@libp2p\/|@multiformats\/|@chainsafe\/)/, LIBP2P],
   [/^cbor-/, /^src\/universe\/cbor\.ts$/],
-  [/^@noble\//, /^src\/(protocol\/|committee\/cpace\.ts$)/],
+  [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
 ];
 
