@@ -80,8 +80,6 @@ export class Client {
   readonly #registry: Link;
   readonly #bundles = new Map<number, Uint8Array>();
   readonly #unsubscribe: () => void;
-  /** The epoch that the records have come to. */
-  #epoch: Manifest;
   #session: Session;
   /** The session that will be, until a header shows it. */
   #next: Session | undefined;
@@ -123,7 +121,6 @@ export class Client {
       },
     });
     this.#head = this.#follower.chain.head;
-    this.#epoch = this.#follower.chain.manifest;
     this.#unsubscribe = epochs.onChange(() => this.#changed());
     this.#submit = new Link({
       network,
@@ -194,16 +191,10 @@ export class Client {
     this.#absent = 0;
     const registry = this.#registry.stream;
     if (registry && !this.#serves(registry.peer)) this.#registry.drop("its server left");
-    this.#head = this.#follower.chain.head;
-    this.#arrive();
-  }
-
-  /** With the record that an epoch starts from, what the one before granted has lapsed. */
-  #arrive(): void {
-    const { manifest } = this.#follower.chain;
-    if (manifest === this.#epoch) return;
-    this.#epoch = manifest;
-    this.outbox.reset();
+    const { head, manifest } = this.#follower.chain;
+    this.#head = head;
+    // Where the last record of the old epoch is still to come, it says what became of the messages.
+    if (manifest === this.#manifest) this.outbox.reset();
   }
 
   #newSession(): Session {
@@ -248,7 +239,6 @@ export class Client {
     if (mine && !took) this.#leftOut(this.#sent!);
     if (verified.linked) this.outbox.record(record, before, after, took);
     else this.outbox.reset();
-    this.#arrive();
     this.outbox.expire();
     this.#head = after;
     this.#lastParticipants = verified.participants.length;

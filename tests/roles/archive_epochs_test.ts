@@ -7,6 +7,7 @@ import { Epochs } from "../../src/roles/epochs.ts";
 import type { Seen } from "../../src/roles/reader.ts";
 import { type Archive, memoryArchive } from "../../src/roles/records.ts";
 import { instanceStreams } from "../../src/roles/streams.ts";
+import { Play } from "../protocol/play.ts";
 import { fourEpochs, manifestsOf, roundOf, ROUNDS, TEXTS } from "./changes.ts";
 import { peerOf, Wires } from "./wire.ts";
 
@@ -77,6 +78,17 @@ Deno.test("records are archived over a change without asking anyone, after a res
   const k = keeping(memoryArchive());
   for (const { certified } of log) k.archivist.record(certified);
   assert.deepEqual(k.has(), ROUNDS);
+});
+
+Deno.test("the first record of an epoch carries no grants", () => {
+  const k = keeping(upTo(5)),
+    play = new Play(zero.seed + 1, { servers: 2, clients: 0 }, undefined, {
+      from: zero,
+      stay: [0, 1],
+    });
+  const carried = play.round([], play.header({ round: 8, carry: true }));
+  assert.throws(() => k.archivist.record(carried.certified), /carries grants/);
+  assert.deepEqual(k.has(), [1, 2, 3, 5]);
 });
 
 Deno.test("what is missing is filled over a change", async () => {

@@ -110,6 +110,22 @@ Deno.test("an epoch may count the void rounds of the one before again, under oth
   assert.equal(new Set(s.submitted.map(hex)).size, s.envelopes);
 });
 
+Deno.test("nothing of the old epoch passes into the first header of the new one", async () => {
+  const s = await talking(538);
+  s.client.outbox.send(PAYLOAD);
+  s.broadcasts.frame(round(s).bytes);
+  const { messageBytes, bundles: [old] } = s.play.header();
+  assert.ok(messageBytes > 0);
+  assert.ok(s.show());
+  s.change([1, 2], 1);
+  s.adopt();
+  assert.equal(s.show({ carry: true, messageBytes }), undefined);
+  assert.match(s.silence, /has 64 message bytes, expected 0/);
+  const bundles = s.play.servers.map(({ bundle }) => bundle).with(0, old);
+  assert.equal(s.show({ round: 8, bundles }), undefined);
+  assert.match(s.silence, /not signed by server 0/);
+});
+
 Deno.test("a header of an old epoch gets nothing, whether it waited or comes late", async () => {
   const s = await talking(534), last = round(s), { play: old } = s;
   const late = (play: Play, carry: boolean) => play.header({ round: 9, carry, messageBytes: 0 });
@@ -162,9 +178,11 @@ Deno.test("a client whose server left registers at one of the newest epoch, in i
 Deno.test("a client whose server stays keeps its stream, and registers anew only if it is missing", async () => {
   const s = await talking(537), [registry] = s.wires.to(CLIENT_REGISTRY);
   s.broadcasts.frame(round(s).bytes);
+  // Headers of the old epoch that do not show it do not count in the new one.
+  for (const at of [2, 3, 4]) s.live.frame(s.frame(s.play.header({ round: at }), undefined, 2));
   s.change([0, 1], 1);
   s.adopt();
-  await s.wires.pass(60_000);
+  await s.wires.pass(1_000);
   assert.equal(registry.closed, undefined);
   const sent = registry.sent.length, { session } = registered(s, registry.sent[0]);
   s.play.roster.set(3, undefined);

@@ -203,6 +203,9 @@ Deno.test("holders that left the committee are left, and asked only where nobody
   r.epochs.adopt(all.slice(0, 2));
   await r.wires.pass(1_000);
   assert.deepEqual([r.stream()!.peer.id, r.live()!.peer.id], [stays.id, stays.id]);
+  for (const wire of [r.stream()!, r.live()!]) wire.close("away");
+  await r.wires.pass(1_000);
+  assert.deepEqual([r.stream()!.peer.id, r.live()!.peer.id], [stays.id, stays.id]);
   r.wires.known.splice(r.wires.known.indexOf(stays), 1);
   r.stream()!.close("away");
   await r.wires.pass(1_000);

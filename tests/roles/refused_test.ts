@@ -3,6 +3,9 @@ import assert from "node:assert/strict";
 
 import { decodeLineage } from "../../src/protocol/lineage.ts";
 import { Refused, Zipnet } from "../../src/mod.ts";
+import { Aggregator } from "../../src/roles/aggregator.ts";
+import { Client } from "../../src/roles/client.ts";
+import { ReaderRole } from "../../src/roles/reader.ts";
 import { followLog } from "../../src/roles/reading.ts";
 import { watchCommittee } from "../../src/roles/watch.ts";
 import { instanceStreams, SERVER_REGISTRY } from "../../src/roles/streams.ts";
@@ -152,4 +155,29 @@ Deno.test("a reader's JSON has the lineage first, and again before an epoch's fi
       2,
     ],
   );
+});
+
+Deno.test("a role that was stopped listens to no change any more", () => {
+  const play = new Play(554), { epochs, lineage } = committeeOf(play), subscribe = epochs.onChange;
+  let listeners = 0;
+  epochs.onChange = (listener) => {
+    const end = subscribe.call(epochs, listener);
+    listeners++;
+    return () => {
+      listeners--;
+      end();
+    };
+  };
+  const wires = new Wires("reader", play.random.bytes(32)), { environment } = wires;
+  const common = { network: wires, environment, signer: play.clients[0].signer };
+  const record = () => {};
+  const reader = new ReaderRole({ ...common, epochs, from: 0, record, stopped: assert.fail });
+  const client = new Client({ ...common, epochs, minParticipants: 3 });
+  const aggregator = new Aggregator(common);
+  aggregator.start({ epochs, lineage });
+  assert.equal(listeners, 5);
+  reader.stop();
+  client.stop("over");
+  aggregator.stop();
+  assert.equal(listeners, 0);
 });

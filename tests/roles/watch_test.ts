@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { equal, hex } from "../../src/protocol/bytes.ts";
 import { encodeLineage } from "../../src/protocol/lineage.ts";
+import { Epochs } from "../../src/roles/epochs.ts";
 import { PASS_OVER_MS, watchCommittee } from "../../src/roles/watch.ts";
 import { Play } from "../protocol/play.ts";
 import { refuses } from "../protocol/refuses.ts";
@@ -17,8 +18,9 @@ one.round();
 const two = one.next([1, 2], 1);
 
 /** A watch at a reader that knows an epoch, and what came of it. */
-async function watching(known = zero) {
-  const wires = new Wires("reader", zero.random.bytes(32)), committee = committeeOf(known);
+async function watching(known = zero, epochs = committeeOf(known).epochs) {
+  const wires = new Wires("reader", zero.random.bytes(32)),
+    committee = { epochs, lineage: lineageOf(known) };
   wires.known.push(...zero.servers.map((s) => peerOf("server", s.seed)));
   const changes: Uint8Array[] = [], refused: string[] = [];
   const watch = watchCommittee({
@@ -52,7 +54,7 @@ async function watching(known = zero) {
     }
     return asked;
   };
-  return { wires, watch, epochs: committee.epochs, changes, refused, said, pass, insist };
+  return { wires, watch, epochs, changes, refused, said, pass, insist };
 }
 
 Deno.test("a lineage that leads on is taken when it is pushed, and the stream stays", async () => {
@@ -72,13 +74,16 @@ Deno.test("a lineage that leads on is taken when it is pushed, and the stream st
   assert.deepEqual([w.said(), w.refused], [[], []]);
 });
 
-Deno.test("several changes at once are taken, from a lineage whose oldest epochs are gone", async () => {
+Deno.test("several changes at once are taken, whichever epoch a lineage begins with", async () => {
   const w = await watching(), three = two.next([0, 1], 1), four = three.next([0, 1], 1);
   registryOf(w.wires)!.frame(lineageOf(two));
   assert.deepEqual(w.epochs.all.map(({ epoch }) => epoch), [0, 1, 2]);
   registryOf(w.wires)!.frame(encodeLineage(four.lineage.slice(1)));
   assert.deepEqual(w.epochs.all.map(({ epoch }) => epoch), [0, 1, 2, 3, 4]);
   assert.equal(w.changes.length, 2);
+  const late = await watching(one, new Epochs([one.manifest]));
+  registryOf(late.wires)!.frame(lineageOf(two));
+  assert.deepEqual(late.epochs.all.map(({ epoch }) => epoch), [1, 2]);
 });
 
 Deno.test("who is behind is left without a word, and not asked again at once", async () => {
@@ -181,8 +186,13 @@ Deno.test("bytes that are no lineage are no claim, and their holder is passed ov
   const w = await watching(), wire = registryOf(w.wires)!, false_ = lineageOf(one);
   false_[false_.length - 1] ^= 1;
   refuses("signature", () => wire.frame(false_));
-  await w.wires.pass(1_000);
-  assert.notEqual(registryOf(w.wires)!.peer.id, wire.peer.id);
+  for (let others = 2; others > 0; others--) {
+    await w.wires.pass(1_000);
+    assert.notEqual(registryOf(w.wires)!.peer.id, wire.peer.id);
+    refuses("signature", () => registryOf(w.wires)!.frame(false_));
+  }
+  await w.wires.pass(PASS_OVER_MS - 3_000);
+  assert.equal(registryOf(w.wires), undefined);
   await w.pass(3 * TIMEOUT, false);
   assert.deepEqual([w.refused, w.said(), w.changes], [[], [], []]);
 });
