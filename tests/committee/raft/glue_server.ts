@@ -68,6 +68,8 @@ export class GlueServer {
   /** Terms of the entries that this life's core has written, by index. */
   readonly #terms = new Map<number, number>();
   #life = 0;
+  /** Groups in which it ever wrote. */
+  readonly #groups = new Set<string>();
 
   constructor(readonly world: Surroundings, readonly index: number) {}
 
@@ -146,13 +148,14 @@ export class GlueServer {
     if (this.#copies.push([...this.records]) > MAX_COPIES) this.#copies.shift();
   }
 
-  /** Puts the oldest copy back; nothing is promised from there on to the groups that it touches. */
+  /**
+   * Puts the oldest copy back; nothing is promised from there on to the groups that this server was
+   * ever in: it may have been in several since the copy, under the id that comes back.
+   */
   putBack(): boolean {
     const copy = this.#copies.shift();
     if (!copy || sameDisk(copy, this.records)) return false;
-    for (const group of [groupOf(copy), groupOf(this.records)]) {
-      if (group) this.world.oracle.release(group);
-    }
+    for (const group of this.#groups) this.world.oracle.release(group);
     this.records = copy;
     return true;
   }
@@ -223,6 +226,7 @@ export class GlueServer {
         this.#seam(life, () => void (this.records = copy));
         if (group !== this.group) this.#applied = this.#core = undefined;
         this.group = group;
+        if (group) this.#groups.add(group);
       },
     };
   }
