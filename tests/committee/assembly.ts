@@ -5,7 +5,7 @@ import type { Formed } from "../../src/committee/formed.ts";
 import { Membership } from "../../src/committee/membership.ts";
 import { ReleaseRules, type Store } from "../../src/committee/release.ts";
 import { encodeWish } from "../../src/committee/wish.ts";
-import { compare, hex, ZERO32 } from "../../src/protocol/bytes.ts";
+import { compare, hex, type RecordHash, ZERO32 } from "../../src/protocol/bytes.ts";
 import { type Signer, signer } from "../../src/protocol/keys.ts";
 import { createManifest, type Manifest, serverIndex } from "../../src/protocol/manifest.ts";
 import { type Parameters, PRESETS } from "../../src/protocol/parameters.ts";
@@ -35,6 +35,8 @@ export class Party {
   held = false;
   /** A round is in progress. */
   busy = false;
+  /** The head that it believes in, where that is not the last one: it forgot. */
+  forgot: Uint8Array | undefined;
   wish: Uint8Array | undefined;
   refused: string | undefined;
   readonly said: Said[] = [];
@@ -92,7 +94,8 @@ export class Party {
         return rules.closed;
       },
       get settled() {
-        return party.held && !party.busy ? { hash: start.hash, record } : undefined;
+        const hash = party.forgot ?? start.hash;
+        return party.held && !party.busy ? { hash: hash as RecordHash, record } : undefined;
       },
       hold: (on) => void (this.held = on),
       close: (next) => {

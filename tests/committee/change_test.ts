@@ -1,10 +1,16 @@
 /** How running members make their next epoch: in every order, through crashes, and against liars. */
 import assert from "node:assert/strict";
-import { concat, equal, hex, Writer, ZERO32 } from "../../src/protocol/bytes.ts";
+import { compare, concat, equal, hex, Writer, ZERO32 } from "../../src/protocol/bytes.ts";
 import { acceptLineage, decodeLineage, encodeLineage } from "../../src/protocol/lineage.ts";
 import { createManifest, type Manifest, signManifest } from "../../src/protocol/manifest.ts";
-import { encodeFormed } from "../../src/committee/formed.ts";
+import {
+  decodeFormed,
+  encodeFormed,
+  encodeSaved,
+  savedInstance,
+} from "../../src/committee/formed.ts";
 import { checkWish, decodeWish, encodeWish } from "../../src/committee/wish.ts";
+import { Play } from "../protocol/play.ts";
 import { refuses } from "../protocol/refuses.ts";
 import { Random } from "../protocol/random.ts";
 import { Assembly, INSTANCE, type Party } from "./assembly.ts";
@@ -211,6 +217,18 @@ Deno.test("change: who signed can only finish: its wish taken back, it says so, 
   moved(it, second(it, first, [a, b, c, d]), [a, b, c, d]);
 });
 
+Deno.test("change: nobody signs while one comes from another record, until it has learned", () => {
+  const it = running(39, 4, 4), [a, b, c, d] = it.parties;
+  b.forgot = new Uint8Array(32).fill(8);
+  it.wish(it.parties, [a, c, d]);
+  it.settle();
+  for (const party of it.parties) assert.equal(party.closed.size, 0, party.core!.waitsFor);
+  assert.match(a.core!.waitsFor!, /: it is not at the end of its epoch$/);
+  b.forgot = undefined;
+  it.settle();
+  moved(it, second(it, it.parties, [a, c, d]), [a, c, d]);
+});
+
 Deno.test("change: epoch after epoch, with one away for all of them", () => {
   const it = running(36, 6, 3), all = it.parties, known = all[0].formed!.manifest;
   let members = all.slice(0, 3);
@@ -273,6 +291,58 @@ Deno.test("change: what a liar invites to or hands out is refused, or leads nowh
   c.core!.receive(a.key, handed(encodeLineage([{ manifest: fork, signatures: forked }])));
   assert.ok(c.said.some(({ fields }) => /another committee of the same/.test(`${fields.reason}`)));
   assert.equal(c.formed!.manifest.epoch, 0);
+  const parties = [a, e].sort((x, y) => compare(x.key, y.key));
+  const later = createManifest({
+    ...fork,
+    epoch: 1,
+    previous: fork.fingerprint,
+    start: fork.root,
+    servers: [b.key, e.key],
+  });
+  const chained = encodeLineage([
+    { manifest: fork, signatures: forked },
+    {
+      manifest: later,
+      signatures: later.servers.map((key) =>
+        signManifest(it.parties.find((party) => equal(party.key, key))!.signer, later)
+      ),
+      departed: parties.map(({ key, signer }) =>
+        equal(key, a.key) ? signManifest(signer, later) : undefined
+      ),
+    },
+  ]);
+  c.core!.receive(a.key, handed(chained));
+  assert.ok(c.said.some(({ fields }) => /does not follow the committee/.test(`${fields.reason}`)));
+  assert.equal(c.formed!.manifest.epoch, 0);
+});
+
+Deno.test("formed: an epoch's start is proven by the certified record of that hash, and no other", () => {
+  const play = new Play(40), { manifest } = play;
+  const [one, two] = [play.round(), play.round()];
+  const next = createManifest({
+    ...manifest,
+    epoch: 1,
+    previous: manifest.fingerprint,
+    start: one.certified.record.hash,
+  });
+  const sign = (of: Manifest) => play.servers.map(({ signer }) => signManifest(signer, of));
+  const lineage = encodeLineage([
+    { manifest, signatures: sign(manifest) },
+    { manifest: next, signatures: sign(next), departed: manifest.servers.map(() => undefined) },
+  ]);
+  const read = (record: Uint8Array) =>
+    decodeFormed(encodeFormed({ record, lineage }), manifest.instance);
+  const { start } = read(one.bytes);
+  assert.deepEqual([start.round, hex(start.hash)], [1, hex(one.certified.record.hash)]);
+  refuses("chain", () => read(new Uint8Array(0)));
+  refuses("chain", () => read(two.bytes));
+  refuses("chain", () => read(new Play(41).round().bytes));
+  const forged = one.bytes.slice();
+  forged[forged.length - 1] ^= 1;
+  refuses("signature", () => read(forged));
+  const saved = encodeSaved({ formed: read(one.bytes) });
+  assert.deepEqual(savedInstance(saved), manifest.instance);
+  assert.deepEqual(savedInstance(encodeSaved({ signed: manifest })), manifest.instance);
 });
 
 Deno.test("wish: round trip; what cannot be one is refused with what is wrong", () => {
