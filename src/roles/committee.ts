@@ -36,7 +36,10 @@ export interface Committee {
   readonly lineage: Uint8Array;
 }
 
-/** The committee of the instance, or `ConnectTimeout`, or `Refused` for another committee than the pinned one. */
+/**
+ * The committee of the instance, or `ConnectTimeout`, or `Refused` where every holder that is known
+ * has another committee than the pinned one.
+ */
 export function meetCommittee(options: MeetOptions): Promise<Committee> {
   const { network, environment, instance, pin } = options;
   const { clock, observe } = environment;
@@ -52,15 +55,19 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
       link.close();
       act();
     };
-    const cancel = clock.after(
-      options.timeout,
-      () => settle(() => reject(new ConnectTimeout(diagnosis(options)))),
-    );
+    /** Holders of another committee; one of them alone may be behind, or lie. */
+    const refusing = new Map<string, Refused>();
+    const others = () =>
+      holders(network, "server", "aggregator").filter(({ id }) => !refusing.has(id));
+    const cancel = clock.after(options.timeout, () => {
+      const [refused] = refusing.values();
+      settle(() => reject(refused ?? new ConnectTimeout(diagnosis(options))));
+    });
     const link: Link = new Link({
       network,
       clock,
       kind: SERVER_REGISTRY,
-      candidates: () => holders(network, "server", "aggregator"),
+      candidates: others,
       events: (stream) => ({
         frame: (bytes) => {
           const lineage = decodeLineage(bytes, instance.id);
@@ -71,7 +78,10 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
               fingerprint: hex(lineage[lineage.length - 1].manifest.fingerprint),
               reason: answer.message,
             });
-            return settle(() => reject(new Refused(`${instance.name}: ${answer.message}`)));
+            const refused = new Refused(`${instance.name}: ${answer.message}`);
+            refusing.set(stream.peer.id, refused);
+            if (others().length > 0) return stream.close("another committee");
+            return settle(() => reject(refused));
           }
           const manifest = answer.accepted;
           observe("info", "committee met", {

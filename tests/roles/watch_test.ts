@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { equal, hex } from "../../src/protocol/bytes.ts";
 import { encodeLineage } from "../../src/protocol/lineage.ts";
+import { meetCommittee } from "../../src/roles/committee.ts";
 import { Epochs } from "../../src/roles/epochs.ts";
 import { PASS_OVER_MS, watchCommittee } from "../../src/roles/watch.ts";
 import { Play } from "../protocol/play.ts";
@@ -204,4 +205,28 @@ Deno.test("a watch that was stopped asks and says nothing any more", async () =>
   await w.pass(3 * TIMEOUT, false);
   assert.equal(registryOf(w.wires), undefined);
   assert.deepEqual(w.refused, []);
+});
+
+Deno.test("who is pinned on a later epoch passes over a holder that is behind; all of them refuse it", async () => {
+  for (
+    const [answers, expected] of [[[zero, two], "met"], [[zero, zero, zero], "Refused"]] as const
+  ) {
+    const wires = new Wires("reader", zero.random.bytes(32));
+    wires.known.push(...zero.servers.map((s) => peerOf("server", s.seed)));
+    const { instance } = zero.manifest;
+    const meeting = meetCommittee({
+      network: wires,
+      environment: wires.environment,
+      instance: { id: instance, name: "example" },
+      universe: "example.universe",
+      pin: two.manifest.fingerprint,
+      timeout: TIMEOUT,
+    }).then(() => "met", ({ name }: Error) => name);
+    for (const play of answers) {
+      await wires.pass(1_000);
+      registryOf(wires)!.frame(lineageOf(play));
+    }
+    await wires.pass(1);
+    assert.equal(await meeting, expected);
+  }
 });
