@@ -101,6 +101,12 @@ export const OTHERS = {
   "tcb-revoked": "the platform, its TDX module or its quoting enclave is revoked",
   "tcb-status": "the status is not one that the policy accepts",
   "tcb-evaluation": "the collateral's evaluation number is below the policy's minimum",
+  "ticket-malformed": "the ticket is not laid out as one",
+  "ticket-role": "the ticket is of a peer of another role",
+  "ticket-life": "the ticket holds for no time, or for longer than any may",
+  "ticket-early": "the ticket does not hold yet",
+  "ticket-expired": "the ticket does not hold any more",
+  "ticket-stale": "the ticket does not show that it was made when it says",
 } as const;
 
 /** A certificate below the anchor. */
