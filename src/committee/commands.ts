@@ -9,6 +9,7 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { decodeRegistration, type Registration } from "../protocol/registration.ts";
 import { decodeSigned, encodeSigned, type Signed } from "../protocol/statements.ts";
+import { decodeVouch, encodeVouch, type Vouch } from "./vouches.ts";
 
 /** A command; `places` and `seat` stand in snapshots only. */
 export type Command =
@@ -35,7 +36,8 @@ export type Command =
   }
   | { readonly kind: "seat"; readonly index: number; readonly registration: Registration }
   | { readonly kind: "gone"; readonly client: Uint8Array; readonly session: number }
-  | { readonly kind: "uncarried"; readonly record: RecordHash };
+  | { readonly kind: "uncarried"; readonly record: RecordHash }
+  | { readonly kind: "vouch"; readonly server: number; readonly vouch: Vouch };
 
 const COMMANDS = [
   "bundle",
@@ -51,6 +53,7 @@ const COMMANDS = [
   "seat",
   "gone",
   "uncarried",
+  "vouch",
 ] as const;
 
 /** Longest reason in a command, in bytes. */
@@ -87,6 +90,8 @@ export function encodeCommand(c: Command): Uint8Array {
       return out.bytes(c.client).u64(c.session).end();
     case "uncarried":
       return out.bytes(c.record).end();
+    case "vouch":
+      return out.u16(c.server).bytes(encodeVouch(c.vouch)).end();
   }
 }
 
@@ -143,6 +148,8 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
         return { kind, client: reader.bytes(32), session: reader.u64() };
       case "uncarried":
         return { kind, record: reader.bytes(32) };
+      case "vouch":
+        return { kind, server: serverOf(reader, manifest), vouch: decodeVouch(rest()) };
     }
   })();
   reader.end();

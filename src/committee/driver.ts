@@ -8,7 +8,8 @@ import type { HeaderHash } from "../protocol/bytes.ts";
 import { equal, hex } from "../protocol/bytes.ts";
 import type { HeaderFields } from "../protocol/header.ts";
 import type { Manifest } from "../protocol/manifest.ts";
-import type { CommitteeState, Live } from "./state.ts";
+import type { CommitteeState } from "./state.ts";
+import type { Live } from "./state_terms.ts";
 
 /** What the leader wants next, if anything. */
 export type Intent =

@@ -3,14 +3,14 @@
  * and asked for when they are missing, and each one's head.
  *
  * Frames: u8 kind ‖ body. 0 engine ‖ message · 1 want ‖ id (32) · 2 blob ‖ id (32) ‖ bytes ·
- * 3 head ‖ evidence.
+ * 3 head ‖ evidence · 4 word ‖ what the roles around the members say to each other.
  */
 import { concat, hex } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Clock } from "../universe/environment.ts";
 import { Blobs } from "./blobs.ts";
 
-const ENGINE = 0, WANT = 1, BLOB = 2, HEAD = 3;
+const ENGINE = 0, WANT = 1, BLOB = 2, HEAD = 3, WORD = 4;
 
 /** How long until a blob that did not come is asked for again. */
 const ASK_AGAIN_MS = 200;
@@ -21,6 +21,7 @@ const MAX_WANTED = 1_024;
 export interface ExchangeEvents {
   engine(from: number, message: Uint8Array): void;
   head(evidence: Uint8Array): void;
+  word(from: number, bytes: Uint8Array): void;
   /** The evidence for a head; none unless that record is this server's. */
   evidenceOf(record: Uint8Array): readonly Uint8Array[];
 }
@@ -62,12 +63,18 @@ export class Exchange {
     else if (kind === WANT) this.#answer(from, body);
     else if (kind === BLOB) this.#keep(body);
     else if (kind === HEAD) this.events.head(body);
+    else if (kind === WORD) this.events.word(from, body);
     else throw new ProtocolError("type", `a frame of kind ${kind} between servers`);
   }
 
   /** Sends an engine message; false where no link is open. */
   engine(to: number, message: Uint8Array): boolean {
     return this.#send(to, ENGINE, message);
+  }
+
+  /** Says something to another server; false where no link is open. */
+  tell(to: number, bytes: Uint8Array): boolean {
+    return this.#send(to, WORD, bytes);
   }
 
   /** Keeps a blob, and hands it to everyone. */

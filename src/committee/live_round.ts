@@ -23,9 +23,12 @@ import { openRecord } from "./evidence.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Heads } from "./heads.ts";
 import type { Keys } from "./member_keys.ts";
+import type { Phases } from "./member_terms.ts";
 import type { Proposals } from "./proposals.ts";
 import type { Decision, Facts, HeaderView, ReleaseRules } from "./release.ts";
-import type { CommitteeState, Live } from "./state.ts";
+import type { CommitteeState } from "./state.ts";
+import type { Live } from "./state_terms.ts";
+import type { Vouching } from "./vouching.ts";
 
 /** What a server works with in every round. */
 export interface Bench {
@@ -41,6 +44,8 @@ export interface Bench {
   /** Clients whose admission this server checked before, by hex. */
   readonly admitted: Set<string>;
   readonly admits: (client: Uint8Array) => string | undefined;
+  /** This server's vouches, where clients must have them. */
+  readonly vouching?: Vouching;
 }
 
 /** When each phase was over at this server, Unix ms. */
@@ -80,6 +85,19 @@ export class LiveRound {
   /** The roster that the header names. */
   get roster(): Roster | undefined {
     return this.#roster;
+  }
+
+  /** How long each phase took, once all of them but the last are over. */
+  get phases(): Phases | undefined {
+    const { seen, opened, aggregated, prepared, released } = this.times;
+    if (!opened || !aggregated || !prepared || !released) return undefined;
+    return {
+      open: opened - seen,
+      fold: aggregated - opened,
+      prepare: prepared - aggregated,
+      unblind: released - prepared,
+      finalize: this.bench.environment.clock.now() - released,
+    };
   }
 
   /** Ids of all that went between the servers for this round beside the order. */
@@ -223,8 +241,8 @@ export class LiveRound {
 
   /** What is false in a header beyond the rules that need memory, or undefined. */
   #objection(header: Header, live: Live, state: CommitteeState): string | undefined {
-    const { manifest, keys, self, heads, attendance, admits, admitted } = this.bench;
-    const { roster } = state.registry;
+    const { manifest, keys, self, heads, attendance, vouching, environment } = this.bench;
+    const { roster } = state.registry, now = environment.clock.now();
     try {
       if (header.round !== live.round) return "another round than proposed";
       checkExtends(header, heads.head);
@@ -236,15 +254,24 @@ export class LiveRound {
       const wronged = attendance.wronged(roster);
       if (wronged) return `client ${wronged.slice(0, 16)} was left out, yet took part lately`;
       for (const [, { client }] of roster.clients()) {
-        if (admitted.has(hex(client))) continue;
-        const refused = admits(client);
+        const refused = vouching?.admits(client, state, now) === false
+          ? "no vouch of mine"
+          : this.#refusal(client);
         if (refused) return `client ${hex(client).slice(0, 16)} is not admitted here: ${refused}`;
-        admitted.add(hex(client));
       }
     } catch (error) {
       return (error as Error).message;
     }
     return undefined;
+  }
+
+  /** Why a client may not take part, whatever it shows; what was admitted once stays so. */
+  #refusal(client: Uint8Array): string | undefined {
+    const { admits, admitted } = this.bench, name = hex(client);
+    if (admitted.has(name)) return undefined;
+    const refused = admits(client);
+    if (refused === undefined) admitted.add(name);
+    return refused;
   }
 
   #findHeader(state: CommitteeState): Header | undefined {

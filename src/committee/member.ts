@@ -13,13 +13,7 @@ import type { CertifiedRecord } from "../protocol/record.ts";
 import type { Registration } from "../protocol/registration.ts";
 import type { Roster } from "../protocol/roster.ts";
 import { maxShareBytes } from "../protocol/share.ts";
-import {
-  encodeSigned,
-  type Signed,
-  signStatement,
-  type Statement,
-  verifyStatement,
-} from "../protocol/statements.ts";
+import { encodeSigned } from "../protocol/statements.ts";
 import { Attendance } from "./attendance.ts";
 import { encodeCommand } from "./commands.ts";
 import { Driver } from "./driver.ts";
@@ -30,11 +24,13 @@ import { Exchange } from "./exchange.ts";
 import { Heads } from "./heads.ts";
 import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
-import type { MemberOptions, Phases } from "./member_terms.ts";
+import type { MemberOptions } from "./member_terms.ts";
 import { Proposals } from "./proposals.ts";
-import { ReleaseRules } from "./release.ts";
+import { releaseRules } from "./member_rules.ts";
 import { Seating } from "./seating.ts";
-import { CommitteeState, type Finals, type Live, type StateEvents } from "./state.ts";
+import { CommitteeState } from "./state.ts";
+import type { Finals, Live, StateEvents } from "./state_terms.ts";
+import { Vouching } from "./vouching.ts";
 
 /** See the module comment. */
 export class Member {
@@ -46,6 +42,7 @@ export class Member {
   readonly #driver: Driver;
   readonly #attendance: Attendance;
   readonly #seating: Seating;
+  readonly #vouching: Vouching | undefined;
   readonly #stateEvents: StateEvents;
   #state: CommitteeState;
   #live: LiveRound | undefined;
@@ -55,23 +52,10 @@ export class Member {
   #waiting = "";
 
   constructor(readonly options: MemberOptions) {
-    const { manifest, start, environment, signer, self, store, admits, clients = [] } = options;
+    const { manifest, start, environment, signer, self, admits, clients = [] } = options;
     const { clock, observe } = environment;
     const keys = new Keys(signer, manifest, environment.random);
-    const rules = new ReleaseRules({
-      servers: manifest.servers,
-      self,
-      scheme: {
-        sign: <S extends Statement>(statement: S): Signed<S> => signStatement(signer, statement),
-        verify: verifyStatement,
-        signManifest: (fingerprint) => signer.sign("sign-manifest", fingerprint),
-      },
-      store,
-      nonce: keys.nonce,
-      manifest,
-      genesis: start,
-      minParticipants: manifest.parameters.minParticipants,
-    });
+    const rules = releaseRules(options, keys.nonce);
     const proposals = new Proposals(clock, (command) => this.#engine.propose(command));
     const heads = new Heads({
       manifest,
@@ -94,12 +78,16 @@ export class Member {
       {
         engine: (from, message) => this.#engine.receive(from, message),
         head: (evidence) => heads.learn(evidence),
+        word: (from, bytes) => options.events.word?.(from, bytes),
         evidenceOf: (record) => equal(record, rules.head.hash) ? heads.evidence : [],
       },
       8 * manifest.servers.length + 64,
       64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters),
     );
     this.#attendance = new Attendance(manifest.parameters.leaseRounds);
+    const { instance, parameters: { maxClients } } = manifest;
+    if (options.vouching) this.#vouching = new Vouching({ signer, instance, self, maxClients });
+    this.#vouching?.repeat(options.vouches ?? [], clock.now());
     this.#bench = {
       manifest,
       self,
@@ -112,6 +100,7 @@ export class Member {
       admits,
       attendance: this.#attendance,
       admitted: new Set(),
+      vouching: this.#vouching,
     };
     this.#driver = new Driver(manifest);
     this.#seating = new Seating(manifest.parameters.maxClients);
@@ -120,10 +109,16 @@ export class Member {
       voided: (live, reason) => this.#voided(live, reason),
       finalized: (finals) => this.#finalized(finals),
       expired: (client) => this.#attendance.expired(client),
+      evicted: (client, server) => options.events.evicted?.(client, server),
       equivocation: (why, a, b) =>
         options.events.equivocation(why, a.server, concat(encodeSigned(a), encodeSigned(b))),
     };
-    this.#state = new CommitteeState(manifest, start.round, this.#stateEvents);
+    this.#state = new CommitteeState(
+      manifest,
+      start.round,
+      this.#stateEvents,
+      options.vouching,
+    );
     this.#engine = options.engine(this.#host(), self);
   }
 
@@ -193,6 +188,17 @@ export class Member {
     } else this.#engine.propose(encodeCommand({ kind, registration }));
     this.#react();
     return undefined;
+  }
+
+  /** Vouches for a client until then (Unix ms); no later than now takes the word back. */
+  vouch(client: Uint8Array, until: number): void {
+    this.#vouching?.say(client, until, this.#state, this.#bench.environment.clock.now());
+    this.#react();
+  }
+
+  /** Says something to the role around another member; false where no link is open. */
+  tell(to: number, bytes: Uint8Array): boolean {
+    return this.#bench.exchange.tell(to, bytes);
   }
 
   /** Takes an aggregate for the live round from an aggregator; throws for one that is wrong. */
@@ -284,17 +290,18 @@ export class Member {
       },
       snapshot: () => this.#state.snapshot(),
       restore: (snapshot) => {
-        const { manifest, start: { round } } = this.options, { registry } = this.#state;
+        const { manifest, start: { round }, vouching, self } = this.options;
+        const { registry, vouches } = this.#state;
         this.#state = snapshot
-          ? CommitteeState.restore(snapshot, manifest, round, this.#stateEvents)
-          : new CommitteeState(manifest, round, this.#stateEvents);
+          ? CommitteeState.restore(snapshot, manifest, round, this.#stateEvents, vouching)
+          : new CommitteeState(manifest, round, this.#stateEvents, vouching);
         this.#bench.proposals.clear();
         // What was begun goes on: a share that is known by its commitment cannot be made again.
         if (!this.#live?.stands(this.#state)) this.#live = undefined;
         // Who followed an order that is over seats its roster again, should the new one lack it.
-        for (const registration of registry.registrations()) {
-          this.#seating.add(registration, this.#bench.environment.clock.now());
-        }
+        const now = this.#bench.environment.clock.now();
+        for (const registration of registry.registrations()) this.#seating.add(registration, now);
+        this.#vouching?.repeat(vouches.by(self), now);
         this.#react();
       },
     };
@@ -338,7 +345,9 @@ export class Member {
     if (state.head.round > heads.head.round) exchange.want(state.head.record);
     oweVoids(this.#bench, state);
     oweReleases(this.#bench, state);
-    this.#seating.owe(state, proposals, this.#bench.environment.clock.now());
+    const now = this.#bench.environment.clock.now();
+    this.#vouching?.owe(state, proposals, now);
+    this.#seating.owe(state, proposals, now);
     const { live } = state;
     if (live === undefined) {
       if (this.leading) this.#expire();
@@ -382,18 +391,6 @@ export class Member {
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
     // Who is behind gets the certified record, on request or as it connects.
     if (mine) exchange.drop(mine.blobs);
-    this.options.events.finalized(certified, mine && this.#phases(mine));
-  }
-
-  #phases({ times }: LiveRound): Phases | undefined {
-    const { seen, opened, aggregated, prepared, released } = times;
-    if (!opened || !aggregated || !prepared || !released) return undefined;
-    return {
-      open: opened - seen,
-      fold: aggregated - opened,
-      prepare: prepared - aggregated,
-      unblind: released - prepared,
-      finalize: this.options.environment.clock.now() - released,
-    };
+    this.options.events.finalized(certified, mine?.phases);
   }
 }

@@ -9,6 +9,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Engine, EngineHost } from "./engine.ts";
 import type { Start } from "./formed.ts";
 import type { Store } from "./release_terms.ts";
+import type { Vouch } from "./vouches.ts";
 
 /** Milliseconds that each phase of a round took at this server. */
 export type Phases = Readonly<Record<"open" | "fold" | "prepare" | "unblind" | "finalize", number>>;
@@ -21,6 +22,10 @@ export interface MemberEvents {
   finalized(certified: CertifiedRecord, phases?: Phases): void;
   /** A round was given up. */
   voided(round: number, reason: string): void;
+  /** A client lost its place because a server does not vouch for it any more. */
+  evicted?(client: Uint8Array, server: number): void;
+  /** Another server's role said something to this one's. */
+  word?(from: number, bytes: Uint8Array): void;
   /** A server convicted itself; `proof` is both statements. */
   equivocation(why: string, server: Uint8Array, proof: Uint8Array): void;
 }
@@ -42,5 +47,9 @@ export interface MemberOptions {
   readonly engine: (host: EngineHost, self: number) => Engine;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
+  /** Whether clients stand in the roster only while every server vouches for them. */
+  readonly vouching?: boolean;
+  /** What this server vouched for in the epoch before. */
+  readonly vouches?: Iterable<Vouch>;
   readonly events: MemberEvents;
 }

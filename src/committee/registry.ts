@@ -57,6 +57,12 @@ export class Registry {
     return seat !== undefined && equal(seat.client, client) && this.#vacate(index, seat.session);
   }
 
+  /** The client may not stand here any more. */
+  remove(client: Uint8Array): boolean {
+    const index = this.roster.indexOf(client);
+    return index !== undefined && this.#vacate(index, this.#seats.get(index)!.session);
+  }
+
   /** A header showed the roster as it is: what is empty in it may be used again. */
   headed(): void {
     this.#free = [...this.#free, ...this.#freeing].sort((a, b) => b - a);

@@ -46,12 +46,16 @@ export class Seating {
     this.#waiting.set(name, { registration, until: now + OFFER_MS });
   }
 
-  /** Offers what the state has not seated yet. */
-  owe({ registry }: CommitteeState, proposals: Proposals, now: number): void {
+  /** Offers what the state has not seated yet, of clients that it would seat. */
+  owe(state: CommitteeState, proposals: Proposals, now: number): void {
+    const { registry } = state;
     for (const [name, { registration, until }] of this.#waiting) {
       const { client, session } = registration, seated = registry.session(client);
-      if (now >= until || (seated !== undefined && seated >= session)) this.#waiting.delete(name);
-      else proposals.offer(`register ${name} ${session}`, { kind: "register", registration });
+      if (!state.admissible(client)) {
+        if (now >= until) this.#waiting.delete(name);
+      } else if (now >= until || (seated !== undefined && seated >= session)) {
+        this.#waiting.delete(name);
+      } else proposals.offer(`register ${name} ${session}`, { kind: "register", registration });
     }
   }
 }

@@ -12,52 +12,21 @@ import { serverIndex } from "../protocol/manifest.ts";
 import { conviction, type Signed, verifyStatement } from "../protocol/statements.ts";
 import { type Command, decodeCommand, encodeCommand } from "./commands.ts";
 import { Registry } from "./registry.ts";
-
-/** The round in progress. Arrays are by place in the manifest. */
-export interface Live {
-  readonly round: number;
-  readonly header: HeaderHash;
-  readonly opens: (Signed | undefined)[];
-  /** `D` of the aggregate that came first. */
-  digest?: Uint8Array;
-  readonly prepares: (Signed | undefined)[];
-  readonly partials: (Signed | undefined)[];
-  /** Who declined to sign, and why. */
-  readonly declined: Map<number, string>;
-  /** Why it is given up as soon as somebody says VOID. */
-  givingUp?: string;
-}
-
-/** A record that servers are signing, or have all signed. */
-export interface Finals {
-  readonly round: number;
-  readonly record: RecordHash;
-  readonly signatures: (Signed | undefined)[];
-}
-
-/** What applying a command meant, beyond the state itself. */
-export interface StateEvents {
-  /** The live round was given up. */
-  voided?(live: Live, reason: string): void;
-  /** All servers signed FINAL for a record: it is the head now. */
-  finalized?(finals: Finals): void;
-  /** A client's place was freed because of absence. */
-  expired?(client: Uint8Array): void;
-  /** Two statements that convict their server. */
-  equivocation?(why: string, a: Signed, b: Signed): void;
-}
+import type { Finals, Live, StateEvents } from "./state_terms.ts";
+import { checkVouch, stands, type Vouch, Vouches, VOUCHES_PER_CLIENT } from "./vouches.ts";
 
 /** Most headers on one head, per server, whose PARTIALs and VOIDs are kept as evidence. */
 const MAX_VOIDED = 64;
 /** Most changes of the roster that wait for the end of a round, per client that may stand in it. */
 const MAX_WAITING_PER_CLIENT = 2;
-/** Most commands in a snapshot. */
-const MAX_SNAPSHOT = 300_000;
+/** Most commands in a snapshot, beside those for clients: 4 each, and the vouches of each server. */
+const MAX_SNAPSHOT = 40_000;
 
 /** The state of one committee; see the module comment. */
 export class CommitteeState {
   bundles: (Bundle | undefined)[];
   registry: Registry;
+  vouches: Vouches;
   live: Live | undefined;
   /** The FINALs of the head. */
   finals: Finals | undefined;
@@ -78,24 +47,32 @@ export class CommitteeState {
   /** Changes of the roster that came during the live round; they take effect at its end. */
   waiting: Uint8Array[] = [];
 
-  /** `start` is the round of the record that the epoch starts from, 0 for none. */
-  constructor(readonly manifest: Manifest, readonly start = 0, readonly events: StateEvents = {}) {
+  /**
+   * `start` is the round of the record that the epoch starts from, 0 for none. With `vouching`, which
+   * all servers must agree on, only those stand in the roster for whom every server vouches.
+   */
+  constructor(
+    readonly manifest: Manifest,
+    readonly start = 0,
+    readonly events: StateEvents = {},
+    readonly vouching = false,
+  ) {
     this.bundles = manifest.servers.map(() => undefined);
     this.registry = new Registry(manifest.parameters.maxClients);
+    this.vouches = new Vouches(manifest.servers.length, manifest.parameters.maxClients);
     this.head = { round: start, record: manifest.root };
   }
 
   /** Applies one encoded command; false if it was void, with no change. */
   apply(bytes: Uint8Array, restoring = false): boolean {
     const command = decodeCommand(bytes, this.manifest);
-    if (this.live && ["register", "leave", "expire"].includes(command.kind)) {
-      return this.#wait(bytes);
-    }
+    if (this.live && changesRoster(command)) return this.#wait(bytes);
     switch (command.kind) {
       case "bundle":
         return this.#bundle(command.server, command.bundle);
       case "register":
-        return this.registry.register(command.registration);
+        return this.admissible(command.registration.client) &&
+          this.registry.register(command.registration);
       case "leave":
         return this.registry.leave(command.registration);
       case "expire":
@@ -125,7 +102,14 @@ export class CommitteeState {
       case "uncarried":
         if (restoring && equal(command.record, this.head.record)) this.carry = false;
         return restoring;
+      case "vouch":
+        return this.#vouch(command.server, command.vouch);
     }
+  }
+
+  /** Whether a client may stand in the roster, as far as all servers must vouch for it. */
+  admissible(client: Uint8Array): boolean {
+    return !this.vouching || this.vouches.until(client) !== undefined;
   }
 
   /** The state as a list of commands: u32 count ‖ (u32 length ‖ command) each. */
@@ -141,6 +125,9 @@ export class CommitteeState {
       freeing: this.registry.freeing,
     });
     commands.push(...this.registry.commands());
+    this.manifest.servers.forEach((_, server) => {
+      for (const vouch of this.vouches.by(server)) commands.push({ kind: "vouch", server, vouch });
+    });
     this.bundles.forEach((bundle, server) =>
       bundle && commands.push({ kind: "bundle", server, bundle })
     );
@@ -179,16 +166,19 @@ export class CommitteeState {
     manifest: Manifest,
     start: number,
     events: StateEvents,
+    vouching = false,
   ): CommitteeState {
-    const state = new CommitteeState(manifest, start);
+    const state = new CommitteeState(manifest, start, {}, vouching);
     const reader = new Reader(bytes, "snapshot");
-    const count = reader.u32();
-    if (count > MAX_SNAPSHOT) reader.fail("range", `${count} commands`);
+    const count = reader.u32(), { servers, parameters: { maxClients } } = manifest;
+    const most = MAX_SNAPSHOT + (4 + VOUCHES_PER_CLIENT * servers.length) * maxClients;
+    if (count > most) reader.fail("range", `${count} commands`);
     for (let i = 0; i < count; i++) state.apply(reader.bounded(1, bytes.length, "command"), true);
     reader.end();
-    return Object.assign(new CommitteeState(manifest, start, events), {
+    return Object.assign(new CommitteeState(manifest, start, events, vouching), {
       bundles: state.bundles,
       registry: state.registry,
+      vouches: state.vouches,
       live: state.live,
       finals: state.finals,
       signing: state.signing,
@@ -235,6 +225,16 @@ export class CommitteeState {
     // A new boot has not signed this head: its grants cannot be carried over.
     if (before && !equal(before.nonce, bundle.nonce)) this.carry = false;
     this.bundles[server] = bundle;
+    return true;
+  }
+
+  /** A server's word for a client; when it takes it back, the client's place is free. */
+  #vouch(server: number, vouch: Vouch): boolean {
+    checkVouch(vouch, this.manifest.instance, this.manifest.servers[server]);
+    if (!this.vouching || !this.vouches.keep(server, vouch)) return false;
+    if (!stands(vouch) && this.registry.remove(vouch.client)) {
+      this.events.evicted?.(vouch.client, server);
+    }
     return true;
   }
 
@@ -364,4 +364,11 @@ export class CommitteeState {
     this.events.voided?.(live, reason);
     return true;
   }
+}
+
+/** What has to wait for the end of a round, whose header names the roster. */
+function changesRoster(command: Command): boolean {
+  const { kind } = command;
+  return kind === "register" || kind === "leave" || kind === "expire" ||
+    (kind === "vouch" && !stands(command.vouch));
 }

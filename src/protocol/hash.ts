@@ -38,6 +38,7 @@ export const LABELS = [
   "sign-bundle",
   "sign-register",
   "sign-leave",
+  "sign-vouch",
   "sign-receipt",
   "sign-envelope",
   "sign-aggregate",
