@@ -63,6 +63,8 @@ export const OTHERS = {
   "anchor-expired": "the trust anchor has expired",
   "anchor-revoked": "the trust anchor is in its own revocation list",
   "collateral-malformed": "the collateral is not a JSON object of the expected fields",
+  "collateral-missing": "there is no collateral for the platform's family",
+  "evidence-missing": "what admission asks for was not shown",
   "quote-size": "more bytes than a quote may have",
   "quote-truncated": "the quote ends before its declared length",
   "quote-trailing": "bytes after the declared end of the quote, or of a part of it",

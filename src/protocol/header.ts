@@ -45,6 +45,8 @@ export interface Place {
   /** Fingerprint of its manifest. */
   readonly committee: Uint8Array;
   readonly round: number;
+  /** Unix ms at the leader. */
+  readonly time: number;
   readonly previous: RecordHash;
 }
 
@@ -55,9 +57,8 @@ export interface Place {
 export function peekPlace(bytes: Uint8Array): Place {
   const reader = new Reader(bytes, "header");
   reader.bytes(32);
-  const committee = reader.bytes(32), round = reader.u64();
-  reader.u64();
-  return { committee, round, previous: reader.bytes(32) };
+  const committee = reader.bytes(32), round = reader.u64(), time = reader.u64();
+  return { committee, round, time, previous: reader.bytes(32) };
 }
 
 /** Encodes a header of `manifest`. */

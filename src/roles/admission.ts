@@ -2,7 +2,9 @@
  * The gate in front of a server's streams: first both sides prove the committee's secret
  * (`src/committee/handshake.ts`), and only then the owner of the stream hears it. A refused peer
  * sees a closed stream; why is in the log here. Each run is one guess at the secret, so whoever
- * fails has to pause, longer each time; and unproven streams are few, short and small.
+ * fails has to pause, longer each time; and unproven streams are few, short and small. Where servers
+ * are attested, nobody comes near the handshake without a ticket that holds, and whose ticket ends
+ * is cut.
  */
 import {
   Answering,
@@ -11,6 +13,7 @@ import {
   Dialing,
   MAX_HANDSHAKE_FRAME,
 } from "../committee/handshake.ts";
+import { hex } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../universe/network.ts";
@@ -26,6 +29,17 @@ export const PAUSE_MS = 1_000, MAX_PAUSE_MS = 60_000;
 /** Peers of which failures are remembered. */
 const MAX_TRACKED = 1_024;
 
+/** How long a server may come without a ticket before that is logged: its ticket may be on the way. */
+const UNATTESTED_MS = 5_000;
+
+/** Which servers have a ticket that holds: `AttestedServers`. */
+export interface Attested {
+  /** Why a server has none, or undefined. */
+  refusal(key: Uint8Array): string | undefined;
+  /** Told of each change, with the reason where a ticket does not hold any more. */
+  onChange(listener: (key: Uint8Array, refusal: string | undefined) => void): () => void;
+}
+
 /** What a gate is made of. */
 export interface GateOptions {
   readonly network: Network;
@@ -34,6 +48,8 @@ export interface GateOptions {
   readonly instance: Uint8Array;
   /** The committee's secret, and perhaps one more that is accepted while it is changed. */
   readonly secrets: readonly Uint8Array[];
+  /** Where only attested servers are let in. */
+  readonly attested?: Attested;
 }
 
 /** What is known of a peer. */
@@ -53,8 +69,19 @@ type Step = (frame: Uint8Array) => boolean;
 export class Gate {
   readonly #tries = new Map<string, Tries>();
   readonly #unproven = new Map<string, number>();
+  /** Streams of those who are in, by peer. */
+  readonly #proven = new Map<string, Set<Stream>>();
+  /** Since when a peer has come without a ticket. */
+  readonly #unattested = new Map<string, number>();
 
-  constructor(readonly options: GateOptions) {}
+  constructor(readonly options: GateOptions) {
+    options.attested?.onChange((key, refusal) => {
+      const id = hex(key);
+      this.#unattested.delete(id);
+      if (refusal === undefined) return;
+      for (const stream of [...this.#proven.get(id) ?? []]) stream.close(refusal);
+    });
+  }
 
   /**
    * Answers streams of a kind. `refuses` says why a peer may not even try, or undefined; `accept`
@@ -73,6 +100,7 @@ export class Gate {
         this.#refused(stream, kind, refused);
         return undefined;
       }
+      if (!this.#attested(stream, kind)) return undefined;
       const wait = (this.#tries.get(peer.id)?.until ?? 0) - clock.now();
       if (wait > 0) throw new ProtocolError("mismatch", `may try the secret again in ${wait} ms`);
       const unproven = this.#unproven.get(kind.name) ?? 0;
@@ -116,8 +144,9 @@ export class Gate {
     };
   }
 
-  /** Whether a peer may be dialed now; not while it pauses. */
+  /** Whether a peer may be dialed now; not while it pauses, nor without a ticket. */
   ready(peer: Peer): boolean {
+    if (this.options.attested?.refusal(peer.key) !== undefined) return false;
     return (this.#tries.get(peer.id)?.until ?? 0) <= this.options.environment.clock.now();
   }
 
@@ -149,14 +178,19 @@ export class Gate {
           if (!(error instanceof ProtocolError)) throw error;
           return stream.close(error.message);
         }
+        if (!this.#attested(stream, kind)) return stream.close("its ticket ended");
         proven = true;
+        this.#enter(stream);
         end();
-        this.#proven(stream.peer);
+        this.#passed(stream.peer);
         stream.limit(kind.maxFrame);
         inner = accept(stream);
       },
       closed: (reason) => {
-        if (proven) return inner?.closed(reason);
+        if (proven) {
+          this.#leave(stream);
+          return inner?.closed(reason);
+        }
         end();
         if (guessed()) this.#failed(stream.peer);
         this.#refused(stream, kind, `did not prove the committee secret: ${reason}`);
@@ -164,7 +198,34 @@ export class Gate {
     };
   }
 
-  #proven({ id }: Peer): void {
+  /** Whether a peer has shown a ticket that holds, where it needs one. */
+  #attested(stream: Stream, kind: StreamKind): boolean {
+    const { attested, environment: { clock } } = this.options, { peer } = stream;
+    const refusal = attested?.refusal(peer.key);
+    if (refusal === undefined) return true;
+    const since = this.#unattested.get(peer.id);
+    if (since === undefined) {
+      if (this.#unattested.size >= MAX_TRACKED) this.#unattested.clear();
+      this.#unattested.set(peer.id, clock.now());
+    } else if (clock.now() - since > UNATTESTED_MS) {
+      this.#unattested.set(peer.id, Infinity);
+      this.#refused(stream, kind, `it is not attested: ${refusal}`);
+    }
+    return false;
+  }
+
+  #enter(stream: Stream): void {
+    const streams = this.#proven.get(stream.peer.id) ?? new Set();
+    this.#proven.set(stream.peer.id, streams.add(stream));
+  }
+
+  #leave(stream: Stream): void {
+    const { id } = stream.peer, streams = this.#proven.get(id);
+    streams?.delete(stream);
+    if (streams?.size === 0) this.#proven.delete(id);
+  }
+
+  #passed({ id }: Peer): void {
     const tries = this.#tries.get(id);
     if (tries) Object.assign(tries, { failures: 0, until: 0 });
   }

@@ -26,6 +26,8 @@ export interface ArchivistOptions {
   readonly environment: Environment;
   readonly epochs: Epochs;
   readonly archive: Archive;
+  /** A record was added that came from others. */
+  readonly grown?: () => void;
 }
 
 /** See the module comment. */
@@ -71,6 +73,12 @@ export class Archivist {
   stop(): void {
     this.#running = false;
     this.#close();
+  }
+
+  /** The record of this round is certified, wherever it may be. */
+  expect(round: number): void {
+    this.#newest = Math.max(this.#newest, round);
+    this.#fill();
   }
 
   /** A record was certified. One of an epoch that is not known yet comes later, from the others. */
@@ -120,6 +128,7 @@ export class Archivist {
         record: (verified) => {
           if (verified.record.header.round <= archive.newest) return;
           this.#append(verified.record, verified.manifest, encodeCertified(verified));
+          this.options.grown?.();
         },
         gap: (from, to) => environment.observe("warn", "history lost", { from, to }),
         bad: () => true,

@@ -4,7 +4,7 @@
  */
 import { participates } from "../protocol/aggregate.ts";
 import { type Bundle } from "../protocol/bundle.ts";
-import { equal, hex, Writer } from "../protocol/bytes.ts";
+import { equal, hex } from "../protocol/bytes.ts";
 import type { Head, Verified } from "../protocol/chain.ts";
 import {
   checkReceipt,
@@ -15,30 +15,28 @@ import {
 } from "../protocol/envelope.ts";
 import { checkBundles, type Header } from "../protocol/header.ts";
 import { type Agreement, agreement, pairKey, type Signer } from "../protocol/keys.ts";
-import { type Manifest, serverIndex } from "../protocol/manifest.ts";
+import type { Manifest } from "../protocol/manifest.ts";
 import { checkExtends, type OpenedHeader } from "../protocol/opened.ts";
 import { applyPads, padCipher } from "../protocol/pad.ts";
-import { createRegistration } from "../protocol/registration.ts";
 import { type RosterProof, verifyProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Peer, Stream } from "../universe/network.ts";
+import type { Network, Peer } from "../universe/network.ts";
 import { holders } from "./committee.ts";
 import type { Epochs } from "./epochs.ts";
-import { Refused } from "./errors.ts";
+import { Enrolment } from "./enrolment.ts";
+import type { Refused } from "./errors.ts";
 import { NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
 import { Link } from "./link.ts";
 import { Outbox } from "./outbox.ts";
-import { CLIENT_REGISTRY, instanceStreams } from "./streams.ts";
+import type { OwnEvidenceOptions } from "./own_evidence.ts";
+import { instanceStreams } from "./streams.ts";
 
 /** A session's keys are replaced after this long. */
 const SESSION_MS = 86_400_000;
 
 /** Headers that a registration may stay out of before it is sent again. */
 const PATIENCE_HEADERS = 4;
-
-/** Registers again if no answer came and no header showed us for so long. */
-const REGISTER_AGAIN_MS = 5_000;
 
 /** What a client is made of. */
 export interface ClientOptions {
@@ -48,6 +46,12 @@ export interface ClientOptions {
   readonly signer: Signer;
   /** The client's own minimum of participants. */
   readonly minParticipants: number;
+  /** What it shows where the committee asks for evidence. */
+  readonly own?: OwnEvidenceOptions;
+  /** Why the committee is not to be trusted now, or undefined. */
+  readonly objection?: () => string | undefined;
+  /** Why a server is to be shown nothing, or undefined. */
+  readonly distrusts?: (key: Uint8Array) => string | undefined;
   /** It takes part: an envelope of its own was accepted for the first time. */
   readonly ready?: () => void;
   /** A record was verified: another round went by. */
@@ -77,7 +81,7 @@ export class Client {
   readonly outbox: Outbox;
   readonly #follower: Follower;
   readonly #submit: Link;
-  readonly #registry: Link;
+  readonly #enrolment: Enrolment;
   readonly #bundles = new Map<number, Uint8Array>();
   readonly #unsubscribe: () => void;
   #session: Session;
@@ -90,8 +94,9 @@ export class Client {
   #lastRound = 0;
   #absent = 0;
   #ready = false;
+  /** A header of the newest committee showed us in the roster. */
+  #stood = false;
   #quiet = "";
-  #cancelRegister = () => {};
 
   constructor(readonly options: ClientOptions) {
     const { network, environment, epochs, alive } = options;
@@ -132,15 +137,19 @@ export class Client {
         closed: () => {},
       }),
     });
-    this.#registry = new Link({
+    this.#enrolment = new Enrolment({
       network,
-      clock,
-      kind: CLIENT_REGISTRY,
-      candidates: () => holders(network, "server").filter((peer) => this.#serves(peer)),
-      events: (stream) => {
-        clock.after(0, () => this.#register(stream));
-        return { frame: (bytes) => this.#answer(bytes), closed: () => {} };
+      environment,
+      signer: options.signer,
+      manifest: () => this.#manifest,
+      session: () => {
+        const { agreement: { key }, time } = this.#next ?? this.#session;
+        return { agreement: key, time };
       },
+      owed: () => !this.#ready || this.#next !== undefined || !this.#stood,
+      own: options.own,
+      distrusts: options.distrusts,
+      refused: (error) => options.refused?.(error),
     });
   }
 
@@ -156,27 +165,13 @@ export class Client {
 
   /** Leaves the roster and stops; the network is the caller's to stop. */
   stop(reason: string): void {
-    const { signer } = this.options;
     this.outbox.close(reason);
     this.#unsubscribe();
-    this.#cancelRegister();
-    const { agreement: { key }, time } = this.#session;
-    const leave = createRegistration("leave", signer, {
-      instance: this.#manifest.instance,
-      agreement: key,
-      session: time,
-    });
-    this.#registry.stream?.send(new Writer().u8(1).bytes(leave.bytes).end());
+    this.#enrolment.leave();
     this.#follower.close();
     this.#submit.close();
-    this.#registry.close();
     destroy(this.#session);
     if (this.#next) destroy(this.#next);
-  }
-
-  /** Whether a peer is a server of the newest epoch. */
-  #serves({ key }: Peer): boolean {
-    return serverIndex(this.#manifest, key) >= 0;
   }
 
   /**
@@ -189,8 +184,8 @@ export class Client {
     this.#pending = undefined;
     this.#lastRound = 0;
     this.#absent = 0;
-    const registry = this.#registry.stream;
-    if (registry && !this.#serves(registry.peer)) this.#registry.drop("its server left");
+    this.#stood = false;
+    this.#enrolment.changed();
     const { head, manifest } = this.#follower.chain;
     this.#head = head;
     // Where the last record of the old epoch is still to come, it says what became of the messages.
@@ -200,29 +195,6 @@ export class Client {
   #newSession(): Session {
     const { clock, random } = this.options.environment;
     return { time: clock.now(), agreement: agreement(random(32)), pairs: new Map() };
-  }
-
-  #register(stream: Stream | undefined): void {
-    const { signer, environment: { clock } } = this.options;
-    this.#cancelRegister();
-    this.#absent = 0;
-    const session = this.#next ?? this.#session;
-    const registration = createRegistration("register", signer, {
-      instance: this.#manifest.instance,
-      agreement: session.agreement.key,
-      session: session.time,
-    });
-    stream?.send(new Writer().u8(0).bytes(registration.bytes).end());
-    this.#cancelRegister = clock.after(REGISTER_AGAIN_MS, () => {
-      if (!this.#ready || this.#next) this.#register(this.#registry.stream);
-    });
-  }
-
-  #answer(bytes: Uint8Array): void {
-    if (bytes[0] !== 1) return;
-    const reason = new TextDecoder().decode(bytes.subarray(1, 401)).replace(/[^ -~]/g, "?");
-    this.options.environment.observe("warn", "refused", { reason });
-    this.options.refused?.(new Refused(`the committee does not admit this client: ${reason}`));
   }
 
   #opened(opened: OpenedHeader, proof: RosterProof | undefined): void {
@@ -289,10 +261,13 @@ export class Client {
       this.#next = undefined;
       this.outbox.reset();
     } else if (!stands(this.#session)) {
-      if (++this.#absent >= PATIENCE_HEADERS) this.#again();
+      if (++this.#absent >= PATIENCE_HEADERS && !this.#enrolment.busy) this.#again();
       return "not in the roster of this header";
     } else if (!this.#next && clock.now() - this.#session.time > SESSION_MS) this.#again();
     this.#absent = 0;
+    this.#stood = true;
+    const untrusted = this.options.objection?.();
+    if (untrusted) return untrusted;
     if (header.rosterSize < minParticipants) {
       return `a roster of ${header.rosterSize}, own minimum ${minParticipants}`;
     }
@@ -304,7 +279,8 @@ export class Client {
   #again(): void {
     if (this.#next) destroy(this.#next);
     this.#next = this.#newSession();
-    this.#register(this.#registry.stream);
+    this.#absent = 0;
+    this.#enrolment.register();
   }
 
   #send(header: Header, proof: RosterProof): void {

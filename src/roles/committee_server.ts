@@ -9,7 +9,6 @@ import type { Formed } from "../committee/formed.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
 import type { Store } from "../committee/release.ts";
 import type { Manifest } from "../protocol/manifest.ts";
-import type { Registration } from "../protocol/registration.ts";
 import { Archivist } from "./archivist.ts";
 import { Epochs } from "./epochs.ts";
 import { Feed } from "./feed.ts";
@@ -27,7 +26,7 @@ export interface Post {
 export interface CommitteeServerOptions
   extends
     Omit<GatheringOptions, "stands" | "without">,
-    Pick<ServerOptions, "admits" | "keepProof"> {
+    Pick<ServerOptions, "admits" | "admissions" | "keepProof"> {
   /** What it has in an epoch; asked once for each. */
   readonly post: (manifest: Manifest) => Post;
   /** All certified records, as far as it has them; in memory, the newest, unless given. */
@@ -67,14 +66,16 @@ export class CommitteeServer {
   #stands(formed: Formed): Seat {
     const { manifest, start, record } = formed, { post, joined } = this.options;
     const { archivist, feed } = this.#reads(formed);
-    const clients = this.#leave();
+    // One that is new asks for the log at once: it judges by it how fresh a ticket is.
+    archivist.expect(start.round);
+    const before = this.#leave();
     const server = new Server({
       ...this.options,
       ...post(manifest),
       manifest,
       start,
       record,
-      clients,
+      ...before,
       archivist,
       feed,
     });
@@ -91,12 +92,17 @@ export class CommitteeServer {
     if (this.#log) this.#reads(formed);
   }
 
-  /** Ends the present epoch; gives who stood in its roster. */
-  #leave(): readonly Registration[] {
-    const clients = [...this.#server?.member.state.registry.registrations() ?? []];
-    this.#server?.stop();
+  /** Ends the present epoch; gives who stood in its roster, and whom this server vouched for. */
+  #leave(): Pick<ServerOptions, "clients" | "vouches"> {
+    if (!this.#server) return {};
+    const { member } = this.#server, { registry, vouches } = member.state;
+    const before = {
+      clients: [...registry.registrations()],
+      vouches: [...vouches.by(member.options.self)],
+    };
+    this.#server.stop();
     this.#server = undefined;
-    return clients;
+    return before;
   }
 
   /** Keeps and serves the log from now on, of this epoch too. */
@@ -109,8 +115,8 @@ export class CommitteeServer {
       return this.#log;
     }
     const known = new Epochs(manifests);
-    const archivist = new Archivist({ network, environment, epochs: known, archive });
-    const feed = new Feed(known.root, archive);
+    const feed = new Feed(known.root, archive), grown = () => feed.grown();
+    const archivist = new Archivist({ network, environment, epochs: known, archive, grown });
     feed.serve(network, known.parameters);
     archivist.start();
     return this.#log = { epochs: known, archivist, feed };

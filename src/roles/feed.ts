@@ -73,6 +73,11 @@ export class Feed {
     for (const window of this.#windows) window.pump();
   }
 
+  /** The archive behind it holds more than it did: whoever waits for that gets it. */
+  grown(): void {
+    for (const window of this.#windows) window.pump();
+  }
+
   #sendLive(stream: Stream): void {
     if (!this.#opened || this.#opened.opened.header.round <= this.newest) return;
     const { roster, bytes } = this.#opened;

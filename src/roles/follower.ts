@@ -180,8 +180,9 @@ export class Follower {
   #missing(bytes: Uint8Array, stream: Stream): void {
     if (this.#ended) return;
     const offered = new Reader(bytes, "missing records").u64();
-    // There is none yet: the first one will be sent.
-    if (offered === 0 && this.#wanted === NEWEST) return;
+    // There is none yet, and the first one will be sent; where there must be some, others have them.
+    if (offered === 0 && this.options.complete !== Infinity) return;
+    if (offered === 0) return this.#broadcasts.drop("it has no record");
     if (offered <= this.#wanted || offered === NEWEST) {
       throw new ProtocolError("range", `round ${offered} offered for ${this.#wanted}`);
     }

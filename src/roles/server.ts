@@ -2,18 +2,14 @@
  * The event loop of a committee server in one epoch: the member at its core, its streams to the
  * other servers, and what it serves to clients, aggregators and readers.
  */
-import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
+import { equal, hex, Writer } from "../protocol/bytes.ts";
 import { type Head, readMessages } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Signer } from "../protocol/keys.ts";
 import { type Manifest, serverIndex } from "../protocol/manifest.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
-import {
-  decodeRegistration,
-  type Registration,
-  type RegistrationKind,
-} from "../protocol/registration.ts";
+import type { Registration } from "../protocol/registration.ts";
 import { participants } from "../protocol/aggregate.ts";
 import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
@@ -21,11 +17,14 @@ import type { Start } from "../committee/formed.ts";
 import { Member } from "../committee/member.ts";
 import type { Phases } from "../committee/member_terms.ts";
 import type { Store } from "../committee/release.ts";
+import type { Vouch } from "../committee/vouches.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../universe/network.ts";
 import type { Gate } from "./admission.ts";
+import type { Admissions } from "./admissions.ts";
 import type { Archivist } from "./archivist.ts";
 import type { Feed } from "./feed.ts";
+import { ClientDesk } from "./client_desk.ts";
 import { Link } from "./link.ts";
 import { Recall } from "./recall.ts";
 import { CLIENT_REGISTRY, committeeStream, instanceStreams } from "./streams.ts";
@@ -64,6 +63,10 @@ export interface ServerOptions {
   readonly feed: Feed;
   /** Why a client may not take part, or undefined. */
   readonly admits: (client: Uint8Array) => string | undefined;
+  /** What clients have to show beyond that, where they have to show anything. */
+  readonly admissions?: Admissions;
+  /** What this server vouched for in the epoch before. */
+  readonly vouches?: Iterable<Vouch>;
   /** Keeps the proof that a server convicted itself, and says where. */
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
   /** How often it says what it waits for, while no round goes on; a minute unless given. */
@@ -74,6 +77,7 @@ export interface ServerOptions {
 /** A running server. */
 export class Server {
   readonly #member: Member;
+  readonly #desk: ClientDesk;
   readonly #aggregators = new Set<Stream>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
@@ -93,7 +97,7 @@ export class Server {
   #head: Head;
 
   constructor(readonly options: ServerOptions) {
-    const { manifest, signer, environment } = options;
+    const { manifest, signer, environment, admissions } = options;
     this.#self = serverIndex(manifest, signer.key);
     if (this.#self < 0) throw new ProtocolError("key", "this server's key is not in the committee");
     if (manifest.servers.length === 2) {
@@ -105,13 +109,22 @@ export class Server {
     this.#member = new Member({
       ...options,
       self: this.#self,
+      vouching: admissions !== undefined,
       events: {
+        word: (from, bytes) => this.#desk.word(from, bytes),
+        evicted: (client, server) =>
+          environment.observe("info", "client left", {
+            client: hex(client),
+            because: `server ${hex(manifest.servers[server]).slice(0, 16)} does not vouch for it`,
+          }),
         opened: (opened, roster) => this.#opened(opened, roster),
         finalized: (certified, phases) => this.#finalized(certified, phases),
         voided: (round, reason) => environment.observe("warn", "round void", { round, reason }),
         equivocation: (why, server, proof) => this.#equivocation(why, server, proof),
       },
     });
+    this.#desk = new ClientDesk({ ...options, member: this.#member, self: this.#self });
+    if (admissions) admissions.evict = (client) => this.#member.vouch(client, 0);
     this.#head = this.#member.head;
     if (this.#member.headRecord) this.#record(this.#member.headRecord);
     this.#recollect();
@@ -156,11 +169,7 @@ export class Server {
       if (index > this.#self) return undefined;
       return index < 0 ? "not in the committee" : "the server of the higher place dials";
     }, this.#tracked((stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key))));
-    const registers = this.#tracked((stream) => ({
-      frame: (bytes) => this.#register(stream, bytes),
-      closed: () => {},
-    }));
-    network.serve(CLIENT_REGISTRY, registers);
+    network.serve(CLIENT_REGISTRY, this.#tracked((stream) => this.#desk.accept(stream)));
     const aggregates = this.#tracked((stream) => {
       this.#aggregators.add(stream);
       const live = this.#member.live;
@@ -221,6 +230,7 @@ export class Server {
         this.#member.rotateKeys();
       }
       this.#member.tick();
+      this.#desk.tick();
       this.#remind();
     };
     tick();
@@ -265,27 +275,6 @@ export class Server {
         if (this.#peers.get(index) === stream) this.#member.disconnected(index);
       },
     };
-  }
-
-  #register(stream: Stream, bytes: Uint8Array): void {
-    const reader = new Reader(bytes, "registration");
-    const kind: RegistrationKind | undefined = (["register", "leave"] as const)[reader.u8()];
-    if (kind === undefined) throw new ProtocolError("type", "neither a registration nor a leave");
-    const registration = decodeRegistration(
-      kind,
-      reader.bytes(reader.left),
-      this.options.manifest.instance,
-    );
-    const refused = this.#member.register(kind, registration);
-    const { observe } = this.options.environment;
-    if (refused) {
-      observe("info", "client refused", { client: hex(registration.client), reason: refused });
-    } else {observe("info", kind === "register" ? "client admitted" : "client left", {
-        client: hex(registration.client),
-      });}
-    stream.send(
-      new Writer().u8(refused ? 1 : 0).bytes(new TextEncoder().encode(refused ?? "")).end(),
-    );
   }
 
   #aggregate(stream: Stream, bytes: Uint8Array): void {

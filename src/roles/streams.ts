@@ -1,6 +1,7 @@
 /**
  * The streams of zipnet, with their bounds. The protocol's sub-id purposes name them.
  */
+import { MAX_TICKET_BYTES } from "../attest/ticket.ts";
 import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
@@ -8,6 +9,7 @@ import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
 import { maxMembershipFrame } from "../committee/membership.ts";
 import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
+import { REGISTRATION_BYTES } from "../protocol/registration.ts";
 import type { StreamKind } from "../universe/network.ts";
 
 /** Frames that may wait for a slow peer before it is cut. */
@@ -18,6 +20,18 @@ export const MAX_COMMITTEE_FRAME = 64 * 2 ** 20;
 
 /** A server or aggregator hands anyone the lineage of committees, and again whenever it grows. */
 export const SERVER_REGISTRY: StreamKind = kind("server-registry", MAX_LINEAGE_BYTES, 4);
+
+/** Longest collateral, as JSON, that is handed on; Intel's is 16 KB for a family of platforms. */
+export const MAX_STAPLE_BYTES = 65_536;
+
+/** Longest token that a client may show. */
+export const MAX_TOKEN_BYTES = 4_096;
+/** Longest evidence of a client (`evidence.ts`): a ticket, a token, collateral. */
+export const MAX_EVIDENCE_BYTES: number = 12 + MAX_TICKET_BYTES + MAX_TOKEN_BYTES +
+  MAX_STAPLE_BYTES;
+
+/** Whoever has the servers' tickets hands them to anyone, with their collateral. */
+export const SERVER_TICKETS: StreamKind = kind("server-tickets", 33 + MAX_TICKET_BYTES, 4);
 
 /** Servers that have proven the secret form their committee and its epochs. */
 export function genesisStream(parameters: Parameters): StreamKind {
@@ -30,7 +44,11 @@ export function committeeStream(epoch: number): StreamKind {
 }
 
 /** A client registers or leaves at a server, and hears what became of it. */
-export const CLIENT_REGISTRY: StreamKind = kind("client-registry", 1_024, 2);
+export const CLIENT_REGISTRY: StreamKind = kind(
+  "client-registry",
+  1 + REGISTRATION_BYTES + MAX_EVIDENCE_BYTES,
+  2,
+);
 
 /** The streams whose bounds follow from the instance's parameters. */
 export interface InstanceStreams {

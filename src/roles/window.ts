@@ -5,8 +5,8 @@
  * Frames in: u64 first round wanted, all ones in the low 53 bits for the newest and what follows;
  * after that u64 next round wanted, which acknowledges all before it. Frames out: certified
  * records; or u64 R where the holder does not have what comes next: the oldest that it can go on
- * with is of round R, and it waits until it is asked for that round or a later one. u64 0 where the
- * newest is asked for and there is none yet; it follows when it comes.
+ * with is of round R, and it waits until it is asked for that round or a later one. u64 0 where there
+ * is no record at all yet; the first one follows when it comes.
  */
 import { Reader, u64 } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -58,10 +58,8 @@ export class Window {
   /** Sends what may be sent now. */
   pump(): void {
     if (this.#wanted === undefined || this.#offered !== undefined) return;
-    if (this.#next === undefined) {
-      if (this.shelf.newest === 0) return this.#none();
-      this.#next = this.shelf.newest;
-    }
+    if (this.shelf.newest === 0) return this.#none();
+    this.#next ??= this.shelf.newest;
     // Half a window at a time: one read of the archive for several records.
     if (this.#flight.length > WINDOW_RECORDS / 2) return;
     const room = WINDOW_BYTES - this.#flight.reduce((sum, { bytes }) => sum + bytes, 0);
@@ -82,7 +80,7 @@ export class Window {
     }
   }
 
-  /** Whoever asks for the newest is told, once, that there is none yet. */
+  /** Whoever asks is told, once, that there is none yet. */
   #none(): void {
     if (!this.#told) this.stream.send(u64(0));
     this.#told = true;

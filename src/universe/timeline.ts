@@ -1,7 +1,8 @@
 /**
  * Virtual time: events in the order of (time, sequence number), one at a time, and after each
  * everything that it set going in promises. Nothing here waits for real time, so a run is as fast
- * as its events and the same every time, as long as nobody awaits real I/O.
+ * as its events and the same every time, as long as whoever awaits real work says so (`work`): time
+ * stands still until it is done.
  */
 import { setImmediate } from "node:timers";
 
@@ -29,6 +30,9 @@ export class Timeline {
   readonly #heap: TimedEvent[] = [];
   #seq = 0;
   #running = false;
+  /** Real work that is not done yet, and the last of it. */
+  #working = 0;
+  #work: Promise<unknown> = Promise.resolve();
   /** Events fired so far. */
   fired = 0;
 
@@ -50,6 +54,23 @@ export class Timeline {
     heap[at] = event;
   }
 
+  /** Does real work, such as native cryptography; one at a time, in the order of the calls. */
+  work<T>(task: () => Promise<T>): Promise<T> {
+    this.#working++;
+    const result = this.#work.then(task);
+    this.#work = result.then(() => {}, () => {}).then(() => void this.#working--);
+    return result;
+  }
+
+  /** Ends after all microtasks, and all real work. */
+  async #settled(): Promise<void> {
+    await settled();
+    while (this.#working > 0) {
+      await this.#work;
+      await settled();
+    }
+  }
+
   /** Time of the next event, Infinity if there is none. */
   get next(): number {
     return this.#heap.length === 0 ? Infinity : this.#heap[0].time;
@@ -63,13 +84,13 @@ export class Timeline {
     if (this.#running) throw new Error("virtual time is running already: await the other run");
     this.#running = true;
     try {
-      await settled();
+      await this.#settled();
       while (!until()) {
         if (this.next > end) {
           if (end > this.now) this.now = end;
           return false;
         }
-        if (this.#step()) await settled();
+        if (this.#step()) await this.#settled();
       }
       return true;
     } finally {

@@ -241,6 +241,7 @@ Deno.test("only headers of the newest epoch count, and a later one only ends the
 Deno.test("a subscriber stays over a change, and a window acknowledges over its border", () => {
   const holder = holding(100), wire = holder.dial();
   wire.frame(u64(0));
+  assert.deepEqual(wire.sent.splice(0), [u64(0)], "there is none yet");
   for (const played of log) {
     holder.add(played);
     assert.deepEqual(wire.sent.splice(0), [played.bytes]);

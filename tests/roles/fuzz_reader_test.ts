@@ -8,6 +8,7 @@ import { signManifest } from "../../src/protocol/manifest.ts";
 import { encodeProof } from "../../src/protocol/roster.ts";
 import { meetCommittee } from "../../src/roles/committee.ts";
 import { Epochs } from "../../src/roles/epochs.ts";
+import { encodeWanted, WANTED } from "../../src/roles/evidence.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
 import { CLIENT_REGISTRY, instanceStreams, SERVER_REGISTRY } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -100,6 +101,7 @@ Deno.test("fuzz: answers to a registration, and receipts", async () => {
     kind: "client: client-registry",
     silent: true,
     good: answer,
+    fair: (bytes) => bytes[0] === WANTED,
     feed(bytes) {
       registry.events.frame(bytes);
       texts.add(s.refused.length);
@@ -107,6 +109,16 @@ Deno.test("fuzz: answers to a registration, and receipts", async () => {
     state: () => `${s.client.ready}`,
     accepted: () => assert.match(s.refused.at(-1)!, /not on the list/),
   }, 5);
+  const wants = { ticket: true, token: false, collateral: false };
+  await fuzz({
+    kind: "client: what is wanted",
+    good: encodeWanted(wants, s.play.random.bytes(40)),
+    fair: (bytes) => bytes[0] !== WANTED,
+    feed: (bytes) => registry.events.frame(bytes),
+    state: () => `${s.client.ready}`,
+    accepted: () => {},
+  }, 6);
+  assert.match(s.refused.at(-1)!, /asks for an attested ticket/);
   assert.ok(s.refused.every((text) => /^[ -~]*$/.test(text)), "what it tells is printable");
 });
 

@@ -1,0 +1,105 @@
+/**
+ * A server's part in attestation: it keeps itself in tickets, judges those of the other servers, and
+ * hands all of them to anyone.
+ */
+import { Reader } from "../protocol/bytes.ts";
+import type { Signer } from "../protocol/keys.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network } from "../universe/network.ts";
+import type { Attestation } from "./attestation.ts";
+import { AttestedServers, MAX_ATTESTED } from "./attested.ts";
+import { freshnessOf, judgeFreshness } from "./freshness.ts";
+import type { Records } from "./records.ts";
+import { TicketFeed } from "./ticket_feed.ts";
+import { TicketMaker } from "./ticket_maker.ts";
+
+/** What it works with. */
+export interface ServerTicketsOptions {
+  readonly network: Network;
+  readonly environment: Environment;
+  readonly attestation: Attestation;
+  /** Instance id, 32 bytes. */
+  readonly instance: Uint8Array;
+  readonly signer: Signer;
+  /** The records that it has, by which freshness is judged. */
+  readonly records: Records;
+  /** How long own tickets hold, ms; an hour unless given. */
+  readonly life?: number;
+}
+
+/** See the module comment. */
+export class ServerTickets {
+  readonly attested: AttestedServers;
+  readonly #feed: TicketFeed;
+  readonly #maker: TicketMaker | undefined;
+  /** What another server said a ticket had best carry; of use until a ticket was made with it. */
+  #hint: Uint8Array | undefined;
+
+  constructor(readonly options: ServerTicketsOptions) {
+    const { network, environment, attestation, instance, signer, records, life } = options;
+    const { source, work, anchor } = attestation, { key } = signer;
+    this.attested = new AttestedServers({
+      environment,
+      instance,
+      attestation,
+      wanted: (other) => this.#wanted(other),
+      fresh: (ticket) => judgeFreshness(ticket, records),
+    });
+    this.#feed = new TicketFeed({
+      network,
+      environment,
+      attestation,
+      attested: this.attested,
+      freshness: () => freshnessOf(records),
+      hint: (freshness) => this.#hinted(freshness),
+    });
+    if (!source) return;
+    this.#maker = new TicketMaker({
+      ...{ environment, source, work, instance, key, life },
+      anchor: anchor.fingerprint,
+      freshness: () => this.#freshness(),
+      made: (bytes) => {
+        this.#feed.own({ key, bytes });
+        void this.attested.offer(key, bytes);
+      },
+    });
+  }
+
+  /** Begins, once the network is up. */
+  start(): void {
+    this.#feed.serve();
+    this.#feed.followServers();
+    this.#maker?.make();
+  }
+
+  /** Ends all of it; the network is the caller's to stop. */
+  stop(): void {
+    this.#maker?.stop();
+    this.#feed.stop();
+    this.attested.stop();
+  }
+
+  /** Tickets of servers that were met, and its own. */
+  #wanted(key: Uint8Array): boolean {
+    const { network, signer } = this.options;
+    const known = [signer, ...network.peers("server").slice(0, MAX_ATTESTED)];
+    return known.some((server) => server.key.every((byte, i) => byte === key[i]));
+  }
+
+  #freshness(): Uint8Array {
+    const own = freshnessOf(this.options.records), hint = this.#hint;
+    this.#hint = undefined;
+    return hint && roundOf(hint) > roundOf(own) ? hint : own;
+  }
+
+  /** Who was away, or forgot, learns from the others which record is the newest. */
+  #hinted(freshness: Uint8Array): void {
+    if (roundOf(freshness) <= this.options.records.newest) return;
+    this.#hint = freshness;
+    this.#maker?.make();
+  }
+}
+
+function roundOf(freshness: Uint8Array): number {
+  return new Reader(freshness, "freshness").u64();
+}
