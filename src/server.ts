@@ -2,11 +2,11 @@
 import { etcdEngine } from "./committee/etcd/engine.ts";
 import { decodeSaved } from "./committee/formed.ts";
 import { raftEngine } from "./committee/raft_engine.ts";
+import { refusesKey } from "./ops/admission_options.ts";
 import { memoryFolder, openFolder } from "./ops/folder.ts";
 import { keepProof } from "./ops/proof_file.ts";
 import { readStored } from "./ops/store.ts";
 import { readWish } from "./ops/wish_file.ts";
-import { equal } from "./protocol/bytes.ts";
 import { PRESETS } from "./protocol/parameters.ts";
 import { Gate } from "./roles/admission.ts";
 import { CommitteeServer } from "./roles/committee_server.ts";
@@ -17,12 +17,11 @@ const MANIFEST_FILE = "manifest";
 
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
-  const { admission, data, committeeSize: size, connectTimeout: remindMs, etcd: url } = options;
+  const { admission, data, preset, committeeSize: size, connectTimeout: remindMs } = options;
+  const { etcd: url } = options;
   const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
   onStop(() => folder.close());
   const raft = await raftEngine(environment);
-  const open = (client: Uint8Array) =>
-    admission.kind === "open" || admission.keys.some((key) => equal(key, client));
   const server = new CommitteeServer({
     network,
     environment,
@@ -31,7 +30,7 @@ await runRole("server", Deno.args, async (p) => {
     remindMs,
     instance,
     size,
-    parameters: { ...PRESETS[options.preset], ...options.parameters },
+    parameters: { ...PRESETS[preset], ...options.parameters, ...p.attestation.parameters },
     store: folder.file(MANIFEST_FILE),
     archive: folder.archive("archive"),
     wish: () => data === undefined ? undefined : readWish(data),
@@ -41,16 +40,17 @@ await runRole("server", Deno.args, async (p) => {
         ? raft(manifest.servers.length, folder.journal(`order-${manifest.epoch}`))
         : etcdEngine({ url, fetch, manifest, environment }),
     }),
-    admits: (client) => open(client) ? undefined : "not on the list",
+    admits: (client) => refusesKey(admission, client),
     keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
     failed: fail,
   });
   onStop(() => server.stop());
   await up();
   server.start();
-}, ({ options: { data }, instance }) => {
+}, ({ options: { data }, instance, attestation: { parameters } }) => {
   const bytes = data === undefined ? undefined : readStored(data, MANIFEST_FILE);
   const saved = bytes && decodeSaved(bytes, instance.id);
   const stands = saved && "formed" in saved;
-  return { committee: stands ? saved.formed.manifest.fingerprint : "not formed yet" };
+  const committee = stands ? saved.formed.manifest.fingerprint : "not formed yet";
+  return { ...parameters, committee };
 });

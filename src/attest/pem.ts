@@ -14,7 +14,7 @@ export const MAX_CHAIN = 8;
 const BEGIN = "-----BEGIN CERTIFICATE-----", END = "-----END CERTIFICATE-----";
 
 /** The certificates of a chain, as DER. Refuses as `<name>-malformed`. */
-export function parseChain(pem: Uint8Array, name: CertificateName): Uint8Array[] {
+export function parseChain(pem: Uint8Array, name: CertificateName | "anchor"): Uint8Array[] {
   const code = `${name}-malformed` as const;
   demand(pem.length <= MAX_CHAIN_BYTES, code, `a chain of ${pem.length} bytes`);
   const bare = pem.at(-1) === 0 ? pem.subarray(0, -1) : pem;

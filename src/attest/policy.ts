@@ -6,13 +6,19 @@
  * take part enforce the same rules. Layout, integers little-endian:
  *
  * ```text
- * policy   u8 count ‖ statuses, u8 each, ascending ‖ u32 minimum evaluation number ‖ u8 debug
- *          ‖ for mrTd, rtmr0, rtmr1, rtmr2, mrSeam: u8 count (0: any) ‖ 48 bytes each, ascending
- * id       SHA-256(attestation-policy ‖ policy of servers ‖ u8 1 ‖ policy of clients), or … ‖ u8 0)
+ * policy     u8 count ‖ statuses, u8 each, ascending ‖ u32 minimum evaluation number ‖ u8 debug
+ *            ‖ for mrTd, rtmr0, rtmr1, rtmr2, mrSeam: u8 count (0: any) ‖ 48 bytes each, ascending
+ * admission  u8 flags (1: listed key, 2: token, 4: quote; all of them must hold)
+ *            ‖ SHA-256 of the token issuer's SPKI in DER (32), zero without flag 2
+ * id         SHA-256(attestation-policy ‖ policy of servers, or u8 0 for none
+ *            ‖ u8 1 ‖ policy of clients, or u8 0 for none ‖ admission, or nothing for open)
  * ```
+ *
+ * Each part tells where it ends: no policy begins with a count of 0, and an admission is the last.
+ * Where there is no rule at all, the id is zero.
  */
 import { createHash } from "node:crypto";
-import { compare, equal, hex, isZero, Writer } from "../protocol/bytes.ts";
+import { compare, equal, hex, isZero, Writer, ZERO32 } from "../protocol/bytes.ts";
 import { AttestationError, demand } from "./reasons.ts";
 import type { TdReport } from "./reports.ts";
 import { TCB_STATUSES, type TcbStatus } from "./status.ts";
@@ -24,7 +30,7 @@ export const MEASUREMENT_BYTES = 48;
 /** Statuses that are accepted unless a policy says otherwise. */
 export const DEFAULT_STATUSES: readonly AcceptableStatus[] = ["UpToDate", "SWHardeningNeeded"];
 
-const LABEL = "zipnet/1/attestation-policy\0";
+const LABEL = new TextEncoder().encode("zipnet/1/attestation-policy\0");
 const MEASURED = ["mrTd", "rtmr0", "rtmr1", "rtmr2", "mrSeam"] as const;
 const CODES = {
   mrTd: "mrtd",
@@ -152,11 +158,42 @@ function encode(policy: Policy, to: Writer): void {
   }
 }
 
-/** The policy id of an instance, 32 bytes: its rules for servers and, if it has any, for clients. */
-export function policyId(servers: Policy, clients?: Policy): Uint8Array {
+/** What a client needs to be admitted, as far as members must agree on it. */
+export interface AdmissionTerms {
+  /** Its key is on the list. The lists themselves are the servers' own. */
+  readonly list: boolean;
+  /** A token of the issuer with this public key, SPKI in DER. */
+  readonly jwt?: Uint8Array;
+  /** A quote that the policy of clients accepts. */
+  readonly attested: boolean;
+}
+
+function sha256(...parts: Uint8Array[]): Uint8Array {
+  const hash = createHash("sha256");
+  for (const part of parts) hash.update(part);
+  return new Uint8Array(hash.digest());
+}
+
+/**
+ * The policy id of an instance, 32 bytes: its rules for servers and for clients, as far as it has
+ * any, and what else admits clients. Zero where it has none and is open.
+ */
+export function policyId(
+  servers?: Policy,
+  clients?: Policy,
+  admission: AdmissionTerms = { list: false, attested: false },
+): Uint8Array {
+  const { list, jwt, attested } = admission, open = !list && !jwt && !attested;
+  if (!servers && !clients && open) return ZERO32;
   const fields = new Writer();
-  encode(servers, fields);
+  if (servers) encode(servers, fields);
+  else fields.u8(0);
   fields.u8(clients ? 1 : 0);
   if (clients) encode(clients, fields);
-  return new Uint8Array(createHash("sha256").update(LABEL).update(fields.end()).digest());
+  if (!open) {
+    fields.u8((list ? 1 : 0) | (jwt ? 2 : 0) | (attested ? 4 : 0)).bytes(
+      jwt ? sha256(jwt) : ZERO32,
+    );
+  }
+  return sha256(LABEL, fields.end());
 }

@@ -7,6 +7,7 @@ import {
   type OptionName,
   OPTIONS,
   type Row,
+  textFor,
   variableOf,
 } from "./table.ts";
 
@@ -47,9 +48,8 @@ function entry(name: OptionName, role: Role): string[] {
   const written = secret
     ? `${variableOf(name)}[_FILE] or --${flagOf(name)}-file FILE`
     : `--${flagOf(name)} ${placeholder}`.trimEnd();
-  const absent = row.required ? "required" : defaultOf(name, role) ?? row.absent;
-  const meaning = typeof row.meaning === "string" ? row.meaning : row.meaning[role] ?? "";
-  return [`  ${written}  [${absent}]`, ...wrap(meaning)];
+  const absent = row.required ? "required" : defaultOf(name, role) ?? textFor(row.absent, role);
+  return [`  ${written}  [${absent}]`, ...wrap(textFor(row.meaning, role) ?? "")];
 }
 
 function wrap(text: string): string[] {

@@ -18,6 +18,7 @@ import {
   type OptionName,
   OPTIONS,
   type Row,
+  textFor,
   type Values,
   variableOf,
 } from "./table.ts";
@@ -92,7 +93,7 @@ export function parseOptions<R extends Role>(
     const fallback = defaultOf(name, role);
     if (value) values[name] = readValue(row, value, read);
     else if (fallback !== undefined) values[name] = row.kind.read(fallback);
-    else if (row.required) refuse(`${both(name)} is required: ${meaning(row, role)}`);
+    else if (row.required) refuse(`${both(name)} is required: ${textFor(row.meaning, role)}`);
   }
   return assemble(role, check, values as Values, new Set(given.keys()), { refuse, both, read });
 }
@@ -101,16 +102,12 @@ function refuse(message: string): never {
   throw new OptionError(message);
 }
 
-/** An option under both of its names. */
-function both(name: OptionName): string {
+/** An option under both of its names, as refusals write it. */
+export function both(name: OptionName): string {
   const variable = variableOf(name);
   return SECRETS.includes(name)
     ? `${variable} (or ${variable}_FILE)`
     : `--${flagOf(name)} (${variable})`;
-}
-
-function meaning(row: Row<unknown>, role: Role): string {
-  return typeof row.meaning === "string" ? row.meaning : row.meaning[role] ?? "";
 }
 
 /** A stranger's text in an error: visible, on one line, not long. */

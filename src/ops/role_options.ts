@@ -2,11 +2,12 @@
  * What each role is given once its options are parsed, and the rules between options: those that no
  * single row of the table can tell.
  */
-import { equal, type Fingerprint, unhex } from "../protocol/bytes.ts";
-import { checkPublicKey } from "../protocol/keys.ts";
+import { equal, type Fingerprint } from "../protocol/bytes.ts";
 import { checkParameters, type Limit, LIMITS, PRESETS } from "../protocol/parameters.ts";
 import type { Level } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
+import { type Admission, admission } from "./admission_options.ts";
+import { attestation, type AttestationOptions } from "./attestation_options.ts";
 import type { LogFormat } from "./log.ts";
 import { type OptionName, OPTIONS, type Values, variableOf } from "./table.ts";
 
@@ -24,6 +25,8 @@ export interface CommonOptions {
   readonly announce: readonly string[];
   /** Seed of the identity, 32 bytes; without one the role makes a random one. */
   readonly secret?: Uint8Array;
+  /** What it shows of its machine, and what others must show of theirs. */
+  readonly attestation: AttestationOptions;
   readonly log: Level;
   /** Undefined: text on a terminal, else JSON. */
   readonly logFormat?: LogFormat;
@@ -32,11 +35,6 @@ export interface CommonOptions {
 
 /** Name of a preset of parameters. */
 export type Preset = keyof typeof PRESETS;
-
-/** Who may be a client: anyone, or the holders of the listed Ed25519 keys (32 bytes each). */
-export type Admission =
-  | { readonly kind: "open" }
-  | { readonly kind: "list"; readonly keys: readonly Uint8Array[] };
 
 /** Options of a server. */
 export interface ServerOptions extends CommonOptions {
@@ -72,6 +70,8 @@ export interface ClientOptions extends CommonOptions {
   readonly minParticipants: number;
   /** It talks every Nth round. */
   readonly cadence: number;
+  /** The token that admission may ask for; a secret. */
+  readonly jwt?: string;
   /** A fixed payload. */
   readonly message?: string;
   /** Each line of standard input is a message. */
@@ -136,6 +136,7 @@ export function assemble<R extends Role>(
     listen: values.listen ?? [],
     announce: values.announce ?? [],
     secret: values.secret,
+    attestation: attestation(role, values, given, parser),
     log: values.log!,
     logFormat: values.logFormat,
     stopWithStdin: values.stopWithStdin!,
@@ -153,6 +154,7 @@ export function assemble<R extends Role>(
       committee,
       minParticipants: values.minParticipants!,
       cadence: values.cadence!,
+      jwt: values.jwt,
       message: values.message,
       stdin: values.stdin!,
       json: values.json!,
@@ -275,49 +277,4 @@ function overrides(values: Values, { refuse }: Parser): Partial<Record<Limit, nu
     refuse(`preset ${values.preset} with these options does not fit together: ${message}`);
   }
   return out;
-}
-
-function admission(values: Values, { refuse, both, read }: Parser): Admission {
-  const kind = values.admission ?? (values.preset === "dev" ? "open" : undefined);
-  if (kind === undefined) {
-    return refuse(
-      `${both("admission")} is required with preset ${values.preset}: expected open or list`,
-    );
-  }
-  if (kind === "open") {
-    if (values.clients === undefined) return { kind };
-    return refuse(
-      `${both("clients")} needs ${both("admission")} to be list: set it, or leave both out`,
-    );
-  }
-  if (values.clients === undefined) {
-    return refuse(
-      `${both("admission")} is list: name the file of client keys in ${both("clients")}`,
-    );
-  }
-  const text = read(values.clients, both("clients"));
-  return { kind: "list", keys: clientKeys(text, refuse) };
-}
-
-/** Ed25519 public keys, one in hex a line; empty lines and what follows `#` are skipped. */
-function clientKeys(text: string, refuse: (message: string) => never): Uint8Array[] {
-  const lineOf = new Map<string, number>();
-  const keys: Uint8Array[] = [];
-  for (const [i, line] of text.split(/\r?\n/).entries()) {
-    const digits = line.replace(/#.*/, "").trim().toLowerCase();
-    if (digits === "") continue;
-    const where = `line ${i + 1} of the file of client keys`;
-    const before = lineOf.get(digits);
-    if (before) refuse(`${where} repeats line ${before}: leave one of them out`);
-    lineOf.set(digits, i + 1);
-    try {
-      keys.push(checkPublicKey(unhex(digits, 32)));
-    } catch (error) {
-      refuse(
-        `${where}: expected an Ed25519 public key of 64 hex digits: ${(error as Error).message}`,
-      );
-    }
-  }
-  if (keys.length === 0) refuse("the file of client keys holds no key: add one, or admit anyone");
-  return keys;
 }

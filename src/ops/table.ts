@@ -5,6 +5,7 @@
  */
 import { LIMITS, MAX_SERVERS } from "../protocol/parameters.ts";
 import type { Role } from "../universe/network.ts";
+import { ATTESTATION_OPTIONS } from "./attestation_rows.ts";
 import {
   choice,
   committeeSecret,
@@ -13,7 +14,6 @@ import {
   flag,
   instanceName,
   integer,
-  type Kind,
   multiaddrs,
   origin,
   seed,
@@ -21,27 +21,9 @@ import {
   universeName,
 } from "./kinds.ts";
 import { LEVELS, LOG_FORMATS } from "./log.ts";
+import { ROLES, type Row, row, SERVER, textFor } from "./row.ts";
 
-/** One option. Texts that differ by role are given by role. */
-export interface Row<T> {
-  readonly roles: readonly Role[];
-  readonly kind: Kind<T>;
-  /** Written as a user would write it. */
-  readonly default?: string | Partial<Record<Role, string>>;
-  /** Told in place of a default where there is none. */
-  readonly absent?: string;
-  /** Refused when it is not given. */
-  readonly required?: true;
-  readonly meaning: string | Partial<Record<Role, string>>;
-}
-
-/** All roles. */
-export const ROLES: readonly Role[] = ["server", "aggregator", "client", "reader"];
-const SERVER: readonly Role[] = ["server"];
-
-function row<T>(row: Row<T>): Row<T> {
-  return row;
-}
+export { ROLES, type Row, textFor };
 
 /** A number of the instance's parameters, within the protocol's bounds. */
 function limit(name: keyof typeof LIMITS, meaning: string): Row<number> {
@@ -226,18 +208,7 @@ export const OPTIONS = {
     absent: "none",
     meaning: "with --engine=etcd: the client URL of the etcd member beside this server",
   }),
-  admission: row({
-    roles: SERVER,
-    kind: choice("open", "list"),
-    absent: "open in preset dev, else required",
-    meaning: "who may be a client: anyone, or the keys in --clients",
-  }),
-  clients: row({
-    roles: SERVER,
-    kind: text("FILE", "a file"),
-    absent: "none",
-    meaning: "with --admission=list: Ed25519 public keys, one in hex a line; # starts a comment",
-  }),
+  ...ATTESTATION_OPTIONS,
   cadence: row({
     roles: ["client"],
     kind: integer(1, 1_000_000),
@@ -305,8 +276,7 @@ export function flagOf(name: OptionName): string {
 
 /** The row's default for the role, as it would be written. */
 export function defaultOf(name: OptionName, role: Role): string | undefined {
-  const value: Row<unknown>["default"] = OPTIONS[name].default;
-  return typeof value === "string" ? value : value?.[role];
+  return textFor((OPTIONS[name] as Row<unknown>).default, role);
 }
 
 /** Variables that hold a secret itself: to be deleted once read. */

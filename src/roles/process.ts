@@ -2,9 +2,10 @@
  * What every role's process does around its event loop: options, logs, signals, the network, the
  * line that says it is up, and the exit code that says how it ended.
  */
+import { type Attestation, attestationOf } from "../ops/attestation.ts";
 import { createLog } from "../ops/log.ts";
 import { EXIT, exitCodeOf } from "../ops/exit.ts";
-import { parseOptions } from "../ops/options.ts";
+import { OptionError, parseOptions } from "../ops/options.ts";
 import type { RoleOptions } from "../ops/role_options.ts";
 import { SECRET_VARIABLES } from "../ops/table.ts";
 import {
@@ -12,6 +13,7 @@ import {
   exit,
   onStop,
   readEnvironment,
+  readFile,
   readTextFile,
   systemClock,
   systemRandom,
@@ -34,6 +36,8 @@ export interface RoleProcess<R extends Role> {
   /** Not started yet; `up` starts it. */
   readonly network: Network;
   readonly signer: Signer;
+  /** What it judges quotes by. */
+  readonly attestation: Attestation;
   readonly instance: { readonly id: Uint8Array; readonly name: string };
   /** Starts the network and says so: in the log, and as the first line of output where that is JSON. */
   up(): Promise<void>;
@@ -57,6 +61,12 @@ export type LocalProcess<R extends Role> = Pick<
   "options" | "signer" | "instance" | "print"
 >;
 
+/** What a role is given that only checks its options. */
+type Checked<R extends Role> = Pick<
+  RoleProcess<R>,
+  "options" | "signer" | "instance" | "attestation"
+>;
+
 /** A stop takes at most this long; then the process ends as it is. */
 const STOP_MS = 4_000;
 
@@ -69,7 +79,7 @@ export async function runRole<R extends Role>(
   role: R,
   args: readonly string[],
   body: (p: RoleProcess<R>) => Promise<void>,
-  check: (p: Pick<RoleProcess<R>, "options" | "signer" | "instance">) => object = () => ({}),
+  check: (p: Checked<R>) => object = () => ({}),
   local: (p: LocalProcess<R>) => boolean = () => false,
 ): Promise<void> {
   const tasks: (() => void | Promise<void>)[] = [];
@@ -95,6 +105,8 @@ export async function runRole<R extends Role>(
       writeOutput(options.help);
       exit(EXIT.clean);
     }
+    const attestation = await attestationOf(options, readFile);
+    refuseUnmet(options, attestation);
     const speaks = "stdin" in options && options.stdin;
     onStop(() => void end(), { withStdin: options.stopWithStdin && !speaks });
     const format = options.logFormat ?? (errorIsTerminal() ? "text" : "json");
@@ -104,6 +116,7 @@ export async function runRole<R extends Role>(
       write: writeError,
       clock: systemClock,
     });
+    for (const reason of attestation.warnings) observe("warn", "attestation", { reason });
     const environment: Environment = { clock: systemClock, random: systemRandom, observe };
     const secret = options.secret ?? systemRandom(32);
     const universe = universeId(options.universe);
@@ -114,7 +127,7 @@ export async function runRole<R extends Role>(
       const shown = { role, instance: name, universe, peer: hex(self.key), ...visible(options) };
       // What can be told is told, also where the rest is refused.
       try {
-        Object.assign(shown, check({ options, signer: self, instance }));
+        Object.assign(shown, check({ options, signer: self, instance, attestation }));
       } finally {
         writeOutput(
           `${
@@ -151,6 +164,7 @@ export async function runRole<R extends Role>(
       environment,
       network,
       signer: self,
+      attestation,
       instance,
       async up() {
         await network.start();
@@ -193,9 +207,22 @@ export async function runRole<R extends Role>(
   }
 }
 
+/**
+ * Nothing shows or judges quotes between processes yet. What was asked for must not be taken for
+ * done, so a process that was asked does not start.
+ */
+function refuseUnmet({ role, attestation }: RoleOptions[Role], { required }: Attestation): void {
+  const { evidence = "none" } = attestation;
+  if (evidence === "none" && !required) return;
+  throw new OptionError(
+    `this ${role} cannot show or judge quotes yet: leave out ZIPNET_ATTESTATION, or set it to ` +
+      "none, and name no measurements",
+  );
+}
+
 /** Options as `--check` shows them: no secret among them. */
 function visible(options: object): Record<string, unknown> {
-  const hidden = ["secret", "committeeSecrets", "check", "role"];
+  const hidden = ["secret", "committeeSecrets", "jwt", "check", "role"];
   return Object.fromEntries(Object.entries(options).filter(([name]) => !hidden.includes(name)));
 }
 

@@ -72,6 +72,7 @@ const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^cbor-/, /^src\/universe\/cbor\.ts$/],
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
+  [/^jose$/, /^src\/ops\/jwt\.ts$/],
 ];
 
 /** A package stands behind one module or folder; the committee does not know libp2p. */

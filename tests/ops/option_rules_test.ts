@@ -1,7 +1,5 @@
 /** Options that are right alone and wrong together. */
-import { DEV, SECRET, testRefusals } from "./refusal.ts";
-
-const list = (file: string) => ["--admission=list", `--clients=${file}`];
+import { DEV, testRefusals } from "./refusal.ts";
 
 testRefusals([
   [
@@ -40,57 +38,6 @@ testRefusals([
     ["--etcd=http://10.0.0.1:2379"],
     DEV,
     "--etcd (ZIPNET_ETCD) needs --engine (ZIPNET_ENGINE) to be etcd",
-  ],
-  [
-    "admission outside dev",
-    "server",
-    [],
-    { ZIPNET_SECRET: SECRET },
-    "--admission (ZIPNET_ADMISSION) is required with preset interactive: expected open or list",
-  ],
-  [
-    "admission that is not built",
-    "server",
-    ["--admission=jwt"],
-    DEV,
-    'expected open or list, got "jwt"',
-  ],
-  [
-    "list without file",
-    "server",
-    ["--admission=list"],
-    DEV,
-    "name the file of client keys in --clients (ZIPNET_CLIENTS)",
-  ],
-  [
-    "file without list",
-    "server",
-    ["--clients=f"],
-    DEV,
-    "--clients (ZIPNET_CLIENTS) needs --admission (ZIPNET_ADMISSION) to be list",
-  ],
-  [
-    "no such list",
-    "server",
-    list("nowhere"),
-    DEV,
-    "the file named by --clients (ZIPNET_CLIENTS) cannot be read (NotFound)",
-  ],
-  ["empty list", "server", list("empty"), DEV, "the file of client keys holds no key"],
-  [
-    "malformed key",
-    "server",
-    list("keys-short"),
-    DEV,
-    "line 1 of the file of client keys: expected an Ed25519 public key of 64 hex digits",
-  ],
-  ["weak key", "server", list("keys-weak"), DEV, "line 2 of the file of client keys"],
-  [
-    "key twice",
-    "server",
-    list("keys-twice"),
-    DEV,
-    "line 3 of the file of client keys repeats line 1",
   ],
   [
     "ephemeral with a folder",

@@ -5,6 +5,7 @@ import type { RoleOptions } from "../../src/ops/role_options.ts";
 import { OPTION_NAMES, OPTIONS, ROLES, SECRET_VARIABLES } from "../../src/ops/table.ts";
 import { flagOf, variableOf } from "../../src/ops/table.ts";
 import type { Role } from "../../src/universe/network.ts";
+import { ec } from "./issuer.ts";
 
 const noFiles = (path: string) => {
   throw new Error(`read of ${path}`);
@@ -33,6 +34,18 @@ const bytes = (text: string) => new TextEncoder().encode(text);
 const KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
 const KEY2 = "3d4017c3e843895a92b70aa74d1b7ebc9c982ccf2ec4968cc0cd55f12af4660c";
 
+const ATTESTATION = {
+  evidence: undefined,
+  servers: {},
+  clients: {},
+  statuses: ["UpToDate", "SWHardeningNeeded"],
+  minimumEvaluation: 0,
+  anchor: undefined,
+  platform: undefined,
+  collateral: [],
+};
+const PLATFORM = "/run/zipnet-tsm";
+const OPEN = { list: undefined, jwt: undefined, attested: false };
 const COMMON = {
   check: false,
   instance: "acme",
@@ -42,6 +55,7 @@ const COMMON = {
   listen: [],
   announce: [],
   secret: undefined,
+  attestation: ATTESTATION,
   log: "info",
   logFormat: undefined,
   stopWithStdin: false,
@@ -59,7 +73,8 @@ Deno.test("options: defaults of a server in preset dev", () => {
     parameters: { minParticipants: 3 },
     data: "./data",
     etcd: undefined,
-    admission: { kind: "open" },
+    attestation: { ...ATTESTATION, evidence: "none", platform: PLATFORM },
+    admission: OPEN,
   });
 });
 
@@ -73,10 +88,12 @@ Deno.test("options: defaults of the other roles", () => {
   });
   deepEqual(options("client"), {
     ...COMMON,
+    attestation: { ...ATTESTATION, platform: PLATFORM },
     role: "client",
     committee: undefined,
     minParticipants: 3,
     cadence: 1,
+    jwt: undefined,
     message: undefined,
     stdin: false,
     json: false,
@@ -131,14 +148,30 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     ["data", "/var/lib/zipnet"],
     ["engine", "etcd"],
     ["etcd", "https://etcd.example:2379/"],
-    ["admission", "list"],
+    ["admission", "list, jwt,attested"],
     ["clients", "keys.txt"],
+    ["jwt-key", "issuer.pem"],
+    ["attestation", "tdx"],
+    ["mrtd", `${"a0".repeat(48)}, ${"B0".repeat(48)}`],
+    ["rtmr0", "00".repeat(48)],
+    ["rtmr1", "01".repeat(48)],
+    ["rtmr2", "02".repeat(48)],
+    ["client-mrtd", "03".repeat(48)],
+    ["client-rtmr0", "04".repeat(48)],
+    ["client-rtmr1", "05".repeat(48)],
+    ["client-rtmr2", "06".repeat(48)],
+    ["tcb", "UpToDate"],
+    ["tcb-min-evaluation", "18"],
+    ["anchor", "root.pem"],
+    ["platform", "/mnt/tsm"],
+    ["collateral", "/etc/zipnet/collateral.json,https://pccs.example:8081/base"],
     ["log", "debug"],
     ["log-format", "json"],
     ["stop-with-stdin", "1"],
   ];
   const files: Record<string, string> = {
     "keys.txt": `${KEY}\n`,
+    "issuer.pem": ec.pem,
     "/run/secrets/seed": "hunter2\n",
     "/run/secrets/new": "a secret that is new\r\n",
     "/run/secrets/old": "a secret that is old",
@@ -190,9 +223,30 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     },
     data: "/var/lib/zipnet",
     etcd: "https://etcd.example:2379",
+    attestation: {
+      evidence: "tdx",
+      servers: {
+        mrTd: [new Uint8Array(48).fill(0xa0), new Uint8Array(48).fill(0xb0)],
+        rtmr0: [new Uint8Array(48)],
+        rtmr1: [new Uint8Array(48).fill(1)],
+        rtmr2: [new Uint8Array(48).fill(2)],
+      },
+      clients: {
+        mrTd: [new Uint8Array(48).fill(3)],
+        rtmr0: [new Uint8Array(48).fill(4)],
+        rtmr1: [new Uint8Array(48).fill(5)],
+        rtmr2: [new Uint8Array(48).fill(6)],
+      },
+      statuses: ["UpToDate"],
+      minimumEvaluation: 18,
+      anchor: "root.pem",
+      platform: "/mnt/tsm",
+      collateral: ["/etc/zipnet/collateral.json", "https://pccs.example:8081/base"],
+    },
     admission: {
-      kind: "list",
-      keys: [Uint8Array.from(KEY.match(/../g)!, (pair) => parseInt(pair, 16))],
+      list: [Uint8Array.from(KEY.match(/../g)!, (pair) => parseInt(pair, 16))],
+      jwt: ec.pem,
+      attested: true,
     },
     log: "debug",
     logFormat: "json",
@@ -239,7 +293,7 @@ Deno.test("options: a file of client keys has comments and empty lines", () => {
   const text = `# ours\n${KEY} # alice\r\n\n  ${KEY2.toUpperCase()}\n`;
   const args = ["--admission=list", "--clients=f"];
   const { admission } = options("server", args, DEV, () => text);
-  deepEqual(admission.kind === "list" && admission.keys.map((key) => key.toHex()), [KEY, KEY2]);
+  deepEqual(admission.list!.map((key) => key.toHex()), [KEY, KEY2]);
 });
 
 Deno.test("options: an ephemeral server has no folder", () => {
@@ -255,6 +309,7 @@ Deno.test("options: variables to delete are those that hold a secret", () => {
     "ZIPNET_SECRET",
     "ZIPNET_COMMITTEE_SECRET",
     "ZIPNET_COMMITTEE_SECRET_OTHER",
+    "ZIPNET_JWT",
   ]);
 });
 

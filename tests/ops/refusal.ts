@@ -26,6 +26,8 @@ export const KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707
 
 const FILES: Record<string, string> = {
   "empty": "",
+  "secret": SECRET,
+  "keys": `${KEY}\n`,
   "keys-short": "abcd\n",
   "keys-weak": `# weak\n01${"00".repeat(31)}\n`,
   "keys-twice": `${KEY}\n\n${KEY.toUpperCase()}\n`,
