@@ -137,7 +137,7 @@ export class TicketFeed {
       if (complete()) asked.clear();
       else link.drop("a server's ticket is missing");
     };
-    look();
+    cancel = clock.after(ROTATE_MS, look);
     this.#ends.push(() => link.close(), () => cancel());
     return look;
   }

@@ -5,6 +5,8 @@ import { createRegistration } from "../../src/protocol/registration.ts";
 import { type Command, encodeCommand } from "../../src/committee/commands.ts";
 import type { Statement } from "../../src/protocol/statements.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
+import { Admissions } from "../../src/roles/admissions.ts";
+import { memoryArchive } from "../../src/roles/records.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated.ts";
@@ -29,14 +31,26 @@ export class Podium {
   readonly peers: Wire[] = [];
   readonly registry: Wire;
 
-  constructor(seed: number) {
+  /** With `token`, clients have to show that one. */
+  constructor(seed: number, token?: string) {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     const { manifest, servers: [first], clients } = this.play;
     this.streams = instanceStreams(manifest.parameters);
     this.wires = new Wires("server", first.seed);
+    const { environment } = this.wires, { instance } = manifest, records = memoryArchive();
+    const judge = {
+      verify: (shown: string) =>
+        shown === token
+          ? Promise.resolve({ until: this.wires.now + 600_000 })
+          : Promise.reject(Object.assign(new Error("another token"), { code: "token" })),
+    };
+    const admissions = token === undefined
+      ? undefined
+      : new Admissions({ environment, instance, records, terms: { token: judge } });
     this.server = new Server({
       network: this.wires,
-      environment: this.wires.environment,
+      environment,
+      admissions,
       ...epochOf(this.wires, manifest),
       gate: gateOf(this.wires, manifest.instance),
       signer: first.signer,
