@@ -22,6 +22,7 @@ await runRole(
       epochs: committee.epochs,
       signer,
       minParticipants: options.minParticipants,
+      own: { token: options.jwt },
       ready: () => options.json && print(`${JSON.stringify({ ready: true })}\n`),
       alive: watch(committee).alive,
       refused: fail,

@@ -8,6 +8,7 @@ import { keepProof } from "./ops/proof_file.ts";
 import { readStored } from "./ops/store.ts";
 import { readWish } from "./ops/wish_file.ts";
 import { PRESETS } from "./protocol/parameters.ts";
+import { admissionsOf } from "./roles/admitting.ts";
 import { Gate } from "./roles/admission.ts";
 import { CommitteeServer } from "./roles/committee_server.ts";
 import { runRole } from "./roles/process.ts";
@@ -21,7 +22,8 @@ await runRole("server", Deno.args, async (p) => {
   const { etcd: url } = options;
   const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
   onStop(() => folder.close());
-  const raft = await raftEngine(environment);
+  const raft = await raftEngine(environment), archive = folder.archive("archive");
+  const admissions = await admissionsOf({ ...p, records: archive });
   const server = new CommitteeServer({
     network,
     environment,
@@ -32,7 +34,7 @@ await runRole("server", Deno.args, async (p) => {
     size,
     parameters: { ...PRESETS[preset], ...options.parameters, ...p.attestation.parameters },
     store: folder.file(MANIFEST_FILE),
-    archive: folder.archive("archive"),
+    archive,
     wish: () => data === undefined ? undefined : readWish(data),
     post: (manifest) => ({
       store: folder.file(`state-${manifest.epoch}`),
@@ -40,6 +42,7 @@ await runRole("server", Deno.args, async (p) => {
         ? raft(manifest.servers.length, folder.journal(`order-${manifest.epoch}`))
         : etcdEngine({ url, fetch, manifest, environment }),
     }),
+    admissions,
     admits: (client) => refusesKey(admission, client),
     keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
     failed: fail,

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { AttestationError } from "../../src/attest/reasons.ts";
 import { AttestedServers } from "../../src/roles/attested.ts";
-import { encodeEvidence, REFUSED, REGISTER, TAKEN, WANTED } from "../../src/roles/evidence.ts";
+import { encodeEvidence, REFUSED, TAKEN, WANTED } from "../../src/roles/evidence.ts";
 import { TicketFeed } from "../../src/roles/ticket_feed.ts";
 import { SERVER_TICKETS } from "../../src/roles/streams.ts";
 import type { Attestation } from "../../src/roles/attestation.ts";
