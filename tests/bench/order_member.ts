@@ -50,7 +50,12 @@ const engine = make(MEMBERS, journal)({
 }, index);
 const exchange = new Exchange(
   systemClock,
-  { engine: (from, bytes) => engine.receive(from, bytes), head() {}, evidenceOf: () => [] },
+  {
+    engine: (from, bytes) => engine.receive(from, bytes),
+    head() {},
+    word() {},
+    evidenceOf: () => [],
+  },
   64,
   256 * 2 ** 20,
 );
