@@ -10,6 +10,9 @@ import type { CommitteeState } from "./state.ts";
 /** How long a registration is offered; one that the order does not take is no use for longer. */
 const OFFER_MS = 60_000;
 
+/** How often all that wait are looked at, beside when one comes: a member reacts far more often. */
+const LOOK_MS = 100;
+
 /** How far a registration's session time may be from this server's clock. */
 const MAX_SESSION_SKEW_MS = 86_400_000;
 
@@ -19,6 +22,8 @@ export class Seating {
     string,
     { readonly registration: Registration; readonly until: number }
   >();
+
+  #look = 0;
 
   constructor(readonly maxClients: number) {}
 
@@ -44,10 +49,13 @@ export class Seating {
     if (before && before.registration.session > registration.session) return;
     if (!before && this.#waiting.size >= this.maxClients) return;
     this.#waiting.set(name, { registration, until: now + OFFER_MS });
+    this.#look = 0;
   }
 
   /** Offers what the state has not seated yet, of clients that it would seat. */
   owe(state: CommitteeState, proposals: Proposals, now: number): void {
+    if (now < this.#look) return;
+    this.#look = now + LOOK_MS;
     const { registry } = state;
     for (const [name, { registration, until }] of this.#waiting) {
       const { client, session } = registration, seated = registry.session(client);

@@ -10,6 +10,8 @@ import { createVouch, stands, type Vouch, VOUCHES_PER_CLIENT } from "./vouches.t
 
 /** How long a client may stand in the roster after its vouch ended: until the order knows of it. */
 export const LAPSE_GRACE_MS = 60_000;
+/** How often all words are looked at, beside when one is given: a member reacts far more often. */
+const OWE_MS = 100;
 /** How often this server looks for vouches that ended. */
 const LOOK_MS = 1_000;
 
@@ -26,6 +28,7 @@ export interface VouchingOptions {
 export class Vouching {
   readonly #owed = new Map<string, Vouch>();
   #look = 0;
+  #next = 0;
 
   constructor(readonly options: VouchingOptions) {}
 
@@ -62,6 +65,8 @@ export class Vouching {
         if (stands(vouch) && vouch.until < now) this.say(vouch.client, 0, state, now);
       }
     }
+    if (now < this.#next) return;
+    this.#next = now + OWE_MS;
     for (const [name, vouch] of this.#owed) {
       const known = state.vouches.of(self, vouch.client);
       if (known && known.time >= vouch.time) this.#owed.delete(name);
@@ -75,5 +80,6 @@ export class Vouching {
       if (this.#owed.size >= most) this.#owed.delete(this.#owed.keys().next().value!);
     }
     this.#owed.set(name, vouch);
+    this.#next = 0;
   }
 }
