@@ -8,6 +8,7 @@ import {
   MAX_UNPROVEN,
   PAUSE_MS,
 } from "../../src/roles/admission.ts";
+import { hex } from "../../src/protocol/bytes.ts";
 import { PRESETS } from "../../src/protocol/parameters.ts";
 import { committeeStream, genesisStream } from "../../src/roles/streams.ts";
 import type { Peer } from "../../src/universe/network.ts";
@@ -206,4 +207,65 @@ Deno.test("gate: servers that change their secret one after the other meet at ev
       if (Math.abs(a - b) < 2) assert.ok(dials <= 2, `${dials} runs from step ${a} to ${b}`);
     }
   }
+});
+
+/** Servers with a ticket, and who listens for changes. */
+class Tickets {
+  readonly held = new Set<string>();
+  readonly #listeners: ((key: Uint8Array, refusal: string | undefined) => void)[] = [];
+  refusal(key: Uint8Array): string | undefined {
+    return this.held.has(hex(key)) ? undefined : "no ticket";
+  }
+  onChange(listener: (key: Uint8Array, refusal: string | undefined) => void): () => void {
+    this.#listeners.push(listener);
+    return () => {};
+  }
+  set(peer: Peer, refusal?: string): void {
+    if (refusal === undefined) this.held.add(peer.id);
+    else this.held.delete(peer.id);
+    for (const listener of this.#listeners) listener(peer.key, refusal);
+  }
+}
+
+Deno.test("gate: without a ticket nobody comes near the handshake, whose ticket ends is cut", async () => {
+  const wires = new Wires("server", SEED(1)), tickets = new Tickets();
+  const it = gateOf(wires, INSTANCE, undefined, tickets), heard: string[] = [];
+  it.serve(COMMITTEE, () => undefined, () => ({
+    frame: () => void heard.push("frame"),
+    closed: (reason) => void heard.push(reason),
+  }));
+  assert.throws(() => wires.dial(ONE, COMMITTEE), "it is not answered");
+  assert.equal(it.ready(ONE), false);
+  tickets.set(ONE);
+  tickets.set(TWO);
+  assert.equal(it.ready(ONE), true);
+  const one = joins(wires, ONE, COMMITTEE, INSTANCE), two = joins(wires, TWO, COMMITTEE, INSTANCE);
+  tickets.set(ONE, "ticket-expired");
+  await Promise.resolve();
+  assert.ok(one.closed);
+  assert.equal(two.closed, undefined);
+  assert.deepEqual(heard, ["ticket-expired"]);
+  // One whose ticket ends in the midst of the handshake does not come in either.
+  const wire = wires.dial(TWO, COMMITTEE), { random } = wires.environment;
+  const channel = { instance: INSTANCE, kind: COMMITTEE.name };
+  const keys = { dialer: TWO.key, answerer: wires.self.key };
+  const dialing = new Dialing(random, { ...channel, ...keys }, COMMITTEE_SECRET, 0);
+  wire.frame(dialing.first);
+  tickets.set(TWO, "pck-revoked");
+  wire.frame(dialing.reply(wire.sent[0]));
+  await Promise.resolve();
+  assert.ok(wire.closed);
+});
+
+Deno.test("gate: who keeps coming without a ticket is logged, once", async () => {
+  const wires = new Wires("server", SEED(1));
+  const it = gateOf(wires, INSTANCE, undefined, new Tickets());
+  it.serve(COMMITTEE, () => undefined, () => ({ frame() {}, closed() {} }));
+  const told = () => wires.log.filter(({ event }) => event === "server refused");
+  for (let second = 0; second < 10; second++) {
+    assert.throws(() => wires.dial(ONE, COMMITTEE));
+    assert.equal(told().length, second < 6 ? 0 : 1);
+    await wires.pass(1_000);
+  }
+  assert.match(String(told()[0].fields!.reason), /it is not attested: no ticket/);
 });

@@ -8,6 +8,8 @@ import { openVectors, shareCommitment } from "../../src/protocol/share.ts";
 import { ProtocolError } from "../../src/protocol/errors.ts";
 import { type Command, encodeCommand } from "../../src/committee/commands.ts";
 import { encodeEvidence } from "../../src/committee/evidence.ts";
+import { createVouch } from "../../src/committee/vouches.ts";
+import { LAPSE_GRACE_MS } from "../../src/committee/vouching.ts";
 import { CommitteeState } from "../../src/committee/state.ts";
 import { Play } from "../protocol/play.ts";
 import { Stage } from "./stage.ts";
@@ -66,6 +68,35 @@ Deno.test("a state in which the set is another does not get a second PREPARE", (
   imposes(stage, [...seats, ...liveCommands(stage, subset.digest)]);
   assert.equal(stage.kinds.filter((kind) => kind === "prepare").length, 1);
   assert.equal(stage.declined.at(-1), "prepare-twice");
+});
+
+Deno.test("a state that seats clients for whom this server does not vouch gets no OPEN", () => {
+  const stage = new Stage(43, 2, () => undefined, true), { play, now } = stage;
+  const seats = play.clients.map(({ signer, agreement: { key: agreement } }, index): Command => {
+    const fields = { instance: play.manifest.instance, agreement, session: now };
+    return { kind: "seat", index, registration: createRegistration("register", signer, fields) };
+  });
+  const vouch = (server: number, until = now + 60_000) =>
+    play.clients.map(({ signer: { key: client } }): Command => {
+      const { signer } = play.servers[server];
+      const word = createVouch(signer, play.manifest.instance, { client, time: now, until });
+      return { kind: "vouch", server, vouch: word };
+    });
+  const places: Command = { kind: "places", round: 0, size: 4, freeing: [] };
+  const others = [places, ...seats, ...vouch(0), ...vouch(1)];
+  imposes(stage, others);
+  assert.equal(stage.has("open", stage.open()), false);
+  assert.match(
+    stage.declined.at(-1)!,
+    /^client [0-9a-f]{16} is not admitted here: no vouch of mine$/,
+  );
+  imposes(stage, [...others, ...vouch(2, now - 1)]);
+  assert.equal(stage.has("open", stage.open()), false, "it was taken back");
+  imposes(stage, [...others, ...vouch(2)]);
+  assert.equal(stage.has("open", stage.open()), true);
+  stage.now += 60_000 + LAPSE_GRACE_MS + 1;
+  imposes(stage, [...others, ...vouch(2)]);
+  assert.equal(stage.has("open", stage.open()), false, "it ended long ago");
 });
 
 Deno.test("a state in which the roster is another after OPEN does not get a PREPARE", () => {

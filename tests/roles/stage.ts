@@ -56,6 +56,7 @@ export class Stage {
     seed: number,
     readonly self = 2,
     admits: (client: Uint8Array) => string | undefined = () => undefined,
+    vouching = false,
   ) {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     this.member = new Member({
@@ -83,6 +84,7 @@ export class Stage {
         };
       },
       admits,
+      vouching,
       events: {
         opened() {},
         finalized: (certified) => void this.certified.push(certified),

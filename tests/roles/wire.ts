@@ -18,7 +18,7 @@ import { Epochs } from "../../src/roles/epochs.ts";
 import { Feed } from "../../src/roles/feed.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
 import type { ServerOptions } from "../../src/roles/server.ts";
-import { Gate } from "../../src/roles/admission.ts";
+import { type Attested, Gate } from "../../src/roles/admission.ts";
 import { Random } from "../protocol/random.ts";
 
 /** One stream, from the test's end. */
@@ -154,8 +154,13 @@ export function kinded(kind: number, ...bytes: Uint8Array[]): Uint8Array {
 export const COMMITTEE_SECRET = new TextEncoder().encode("a secret for tests only");
 
 /** The gate of the role under test. */
-export function gateOf(wires: Wires, instance: Uint8Array, secrets = [COMMITTEE_SECRET]): Gate {
-  return new Gate({ network: wires, environment: wires.environment, instance, secrets });
+export function gateOf(
+  wires: Wires,
+  instance: Uint8Array,
+  secrets = [COMMITTEE_SECRET],
+  attested?: Attested,
+): Gate {
+  return new Gate({ network: wires, environment: wires.environment, instance, secrets, attested });
 }
 
 /** What a server under test has in its first epoch; its log is in memory, and served. */
