@@ -6,7 +6,7 @@
 import { hex } from "../protocol/bytes.ts";
 import { DerReader, TAG } from "./der.ts";
 import { readSignature, type VerifyingKey, verifyingKey } from "./ecdsa.ts";
-import { demand, type ReasonCode } from "./reasons.ts";
+import { type CertificateName, demand, type ReasonCode } from "./reasons.ts";
 
 /** Bytes of a certificate; a platform's has 1.3 KB. */
 export const MAX_CERTIFICATE_BYTES = 8_192;
@@ -70,8 +70,17 @@ export interface Extension {
 /** Reads one certificate. Refuses as `<name>-malformed`, or `<name>-profile` where it is another kind. */
 export async function parseCertificate(
   der: Uint8Array,
-  name: "anchor" | "pck" | "pck-ca" | "tcb-signer" | "qe-signer",
+  name: CertificateName | "anchor",
 ): Promise<Certificate> {
+  const read = readCertificate(der, name);
+  return { ...read, key: await verifyingKey(read.xy) };
+}
+
+/** As `parseCertificate`, for those who will verify nothing with its key. */
+export function readCertificate(
+  der: Uint8Array,
+  name: CertificateName | "anchor",
+): Omit<Certificate, "key"> {
   const code: ReasonCode = `${name}-malformed`, profile: ReasonCode = `${name}-profile`;
   demand(der.length <= MAX_CERTIFICATE_BYTES, code, `a certificate of ${der.length} bytes`);
   const { signed, signature, body } = readSigned(der, code, profile);
@@ -95,7 +104,6 @@ export async function parseCertificate(
   return {
     ...{ der, signed, signature, serial, issuer, subject, from, until, xy },
     commonName: commonName(subject, code),
-    key: await verifyingKey(xy),
     ...readConstraints(extensions, code, profile),
     usage: readUsage(extensions, code, profile),
     sgx: extensions.get(OID.sgx)?.value,

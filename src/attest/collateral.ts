@@ -30,14 +30,20 @@ export interface Collateral {
   readonly qeIdentitySignature: Uint8Array;
 }
 
-/** Collateral of which all signatures hold under one anchor. */
-export interface VerifiedCollateral {
-  readonly anchor: TrustAnchor;
+/** Parts of collateral of which all signatures hold under one anchor. */
+export interface VerifiedParts {
   readonly rootCrl: RevocationList;
   readonly pckCa: Certificate;
   readonly pckCrl: RevocationList;
+  readonly tcbSigner: Certificate;
   readonly tcbInfo: TcbInfo;
+  readonly qeSigner: Certificate;
   readonly qeIdentity: QeIdentity;
+}
+
+/** The parts together, with when they hold. */
+export interface VerifiedCollateral extends VerifiedParts {
+  readonly anchor: TrustAnchor;
   /** The lower of the two evaluation numbers. */
   readonly evaluationNumber: number;
   /** When each part holds. */
@@ -53,7 +59,7 @@ export async function verifyCollateral(
   anchor: TrustAnchor,
   now: number,
 ): Promise<VerifiedCollateral> {
-  const collateral = copy(given), { certificate: root } = anchor;
+  const collateral = copyCollateral(given), { certificate: root } = anchor;
   const rootCrl = parseRevocationList(collateral.rootCrl, "root-crl");
   await verifyRevocationList(rootCrl, root, "root-crl");
   demand(!rootCrl.revoked.has(root.serial), "anchor-revoked");
@@ -72,8 +78,29 @@ export async function verifyCollateral(
     await openDocument(collateral.qeIdentity, qeIdentitySignature, qeSigner, "qe-identity"),
   );
 
+  const parts = { rootCrl, pckCa, pckCrl, tcbSigner, tcbInfo, qeSigner, qeIdentity };
+  const verified = combine(parts, anchor);
+  checkDates(verified, now);
+  return verified;
+}
+
+/** Refuses parts with a certificate that the root's list names: `…-revoked`. */
+export function checkSigners(parts: Omit<VerifiedParts, "rootCrl">, rootCrl: RevocationList): void {
+  const { pckCa, tcbSigner, qeSigner } = parts;
+  demand(!rootCrl.revoked.has(pckCa.serial), "pck-ca-revoked");
+  demand(!rootCrl.revoked.has(tcbSigner.serial), "tcb-signer-revoked");
+  demand(!rootCrl.revoked.has(qeSigner.serial), "qe-signer-revoked");
+}
+
+/**
+ * Parts that were verified under one anchor, perhaps not together. Refuses a signer that their
+ * root's list names; the dates are the caller's to judge.
+ */
+export function combine(parts: VerifiedParts, anchor: TrustAnchor): VerifiedCollateral {
+  const { rootCrl, pckCa, pckCrl, tcbSigner, tcbInfo, qeSigner, qeIdentity } = parts;
+  checkSigners(parts, rootCrl);
   const windows = [
-    windowOf("anchor", root),
+    windowOf("anchor", anchor.certificate),
     windowOf("root-crl", rootCrl),
     windowOf("pck-ca", pckCa),
     windowOf("pck-crl", pckCrl),
@@ -82,17 +109,22 @@ export async function verifyCollateral(
     windowOf("qe-signer", qeSigner),
     windowOf("qe-identity", qeIdentity),
   ];
-  for (const window of windows) checkWindow(window, now);
   return {
-    ...{ anchor, rootCrl, pckCa, pckCrl, tcbInfo, qeIdentity, windows },
+    ...parts,
+    ...{ anchor, windows },
     evaluationNumber: Math.min(tcbInfo.evaluationNumber, qeIdentity.evaluationNumber),
     from: Math.max(...windows.map((window) => window.from)),
     until: Math.min(...windows.map((window) => window.until)),
   };
 }
 
+/** Refuses what does not hold at `now`: `…-early` and `…-expired`. */
+export function checkDates({ windows }: Pick<VerifiedCollateral, "windows">, now: number): void {
+  for (const window of windows) checkWindow(window, now);
+}
+
 /** A copy, since verifying takes turns of the event loop and the bytes are the caller's. */
-function copy(collateral: Collateral): Collateral {
+export function copyCollateral(collateral: Collateral): Collateral {
   const entries = Object.entries(collateral).map(([name, bytes]) => [name, bytes.slice()]);
   return Object.fromEntries(entries);
 }
