@@ -7,9 +7,7 @@ import { type Signer, signer } from "../protocol/keys.ts";
 import { createManifest, type Manifest } from "../protocol/manifest.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
 import { type Parameters as Agreed, PRESETS } from "../protocol/parameters.ts";
-import type { Journal } from "../committee/journal.ts";
 import { raftEngine } from "../committee/raft_engine.ts";
-import type { Store } from "../committee/release.ts";
 import { Gate } from "./admission.ts";
 import { Aggregator } from "./aggregator.ts";
 import { Client } from "./client.ts";
@@ -17,8 +15,10 @@ import { type Committee, meetCommittee } from "./committee.ts";
 import { CommitteeServer } from "./committee_server.ts";
 import type { Protocol, Refused } from "./errors.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
-import type { Archive } from "./records.ts";
+import { type Archive, memoryArchive } from "./records.ts";
 import type { Server } from "./server.ts";
+import { type Disk, DurableDisk } from "./simulated_disk.ts";
+import { type AttestedOptions, SimulatedAttestation } from "./simulated_attestation.ts";
 import { watchCommittee } from "./watch.ts";
 import type { Environment, Fields, Level } from "../universe/environment.ts";
 import { MemoryUniverse } from "../universe/memory.ts";
@@ -41,6 +41,8 @@ export interface SimulationOptions {
   readonly parameters?: Partial<Agreed>;
   /** The archive of a server, at each of its starts; the newest records in memory unless given. */
   readonly archive?: (server: number) => Archive;
+  /** Whether servers, and perhaps clients, are attested; not unless given. */
+  readonly attested?: AttestedOptions;
   readonly observe?: (who: string, level: Level, event: string, fields?: Fields) => void;
 }
 
@@ -78,55 +80,11 @@ export interface Reading {
   stopped?: Protocol | Refused;
 }
 
-/** A store that survives the process that writes it. */
-export function durable(): Store {
-  let bytes: Uint8Array | undefined;
-  return { load: () => bytes?.slice(), save: (next: Uint8Array) => void (bytes = next.slice()) };
-}
-
-/** A journal that survives the process that writes it. */
-export function durableJournal(): Journal {
-  let records: Uint8Array[] = [];
-  return {
-    load: () => records,
-    append: (record) => void records.push(record),
-    replace: (all) => void (records = [...all]),
-  };
-}
-
-/** What a server keeps by name, beyond its process. */
-export interface Disk {
-  store(name: string): Store;
-  journal(name: string): Journal;
-}
-
-/** A disk that survives the process that writes it. */
-export class DurableDisk implements Disk {
-  readonly #stores = new Map<string, Store>();
-  readonly #journals = new Map<string, Journal>();
-
-  store(name: string): Store {
-    const store = this.#stores.get(name) ?? durable();
-    this.#stores.set(name, store);
-    return store;
-  }
-
-  journal(name: string): Journal {
-    const journal = this.#journals.get(name) ?? durableJournal();
-    this.#journals.set(name, journal);
-    return journal;
-  }
-
-  /** Loses a store. */
-  lose(name: string): void {
-    this.#stores.delete(name);
-  }
-}
-
 /** One instance, running. */
 export class SimulatedInstance {
   readonly universe: MemoryUniverse;
-  readonly manifest: Manifest;
+  manifest: Manifest;
+  readonly attestation: SimulatedAttestation | undefined;
   readonly id: Uint8Array;
   readonly servers: (RunningServer | undefined)[] = [];
   /** What each server keeps: its committee, and for each epoch a register and a journal. */
@@ -147,18 +105,13 @@ export class SimulatedInstance {
       delay: options.delay ?? [1, 5],
     });
     this.id = instanceId(universeId(), "simulated");
+    const { attested } = options;
+    this.attestation = attested && new SimulatedAttestation(this.universe, attested);
     this.#signers = Array.from(
       { length: options.servers ?? 3 },
       (_, i) => signer(this.#secret(`server ${i}`)),
     );
-    this.manifest = createManifest({
-      instance: this.id,
-      epoch: 0,
-      previous: ZERO32,
-      start: ZERO32,
-      servers: this.#signers.map(({ key }) => key),
-      parameters: { ...PRESETS.dev, ...options.parameters },
-    });
+    this.manifest = this.#manifest({ ...PRESETS.dev, ...options.parameters });
     // Servers are numbered by their place in the first manifest.
     this.#signers.sort((a, b) => hex(a.key) < hex(b.key) ? -1 : 1);
     for (let i = 0; i < (options.spares ?? 0); i++) {
@@ -176,21 +129,33 @@ export class SimulatedInstance {
 
   /** Starts server `index`, on its disk if it ran before; it joins its committee in virtual time. */
   async startServer(index: number): Promise<RunningServer> {
+    const attested = await this.attestation?.parameters();
+    this.manifest = this.#manifest({ ...this.manifest.parameters, ...attested });
     const name = `server ${index}`, signer = this.#signers[index];
     const { network, environment } = this.#node(name, "server", this.#seedOf(signer));
     const running = new RunningServer(name, network, signer);
     const secrets = [this.#secret("committee")];
     const raft = await raftEngine(environment), disk = this.disks[index] ??= new DurableDisk();
+    const instance = this.id, archive = this.options.archive?.(index) ?? memoryArchive();
+    const common = { network, environment, instance, records: archive, signer };
+    const evidence = this.attestation?.server(name, common);
     const server = new CommitteeServer({
       network,
       environment,
-      gate: new Gate({ network, environment, instance: this.id, secrets }),
+      gate: new Gate({
+        network,
+        environment,
+        instance,
+        secrets,
+        attested: evidence?.tickets.attested,
+      }),
+      admissions: evidence?.admissions,
       signer,
-      instance: this.id,
+      instance,
       size: this.manifest.servers.length,
       parameters: this.manifest.parameters,
       store: disk.store("manifest"),
-      archive: this.options.archive?.(index),
+      archive,
       wish: () => this.wishes[index],
       post: (manifest) => {
         if (manifest.epoch === 0 && !equal(manifest.fingerprint, this.manifest.fingerprint)) {
@@ -208,6 +173,7 @@ export class SimulatedInstance {
         environment.observe("error", "server failed", { reason: (error as Error).message }),
     });
     await network.start();
+    evidence?.tickets.start();
     server.start();
     return this.servers[index] = running;
   }
@@ -223,7 +189,7 @@ export class SimulatedInstance {
     const { network, environment } = this.#node(name, "aggregator", secret);
     const role = new Aggregator({ network, environment, signer: signer(secret) });
     await network.start();
-    void this.#meet(network, environment).then((committee) => {
+    void this.#meet(name, network, environment, true).then(({ committee }) => {
       const refused = () => role.stop(), changed = role.hand.bind(role);
       const { alive } = this.#watch(network, environment, committee, refused, changed);
       role.start(committee, alive);
@@ -236,7 +202,7 @@ export class SimulatedInstance {
     const name = `client ${index}`, secret = this.#secret(name);
     const { network, environment } = this.#node(name, "client", secret);
     await network.start();
-    void this.#meet(network, environment).then((committee) => {
+    void this.#meet(name, network, environment).then(({ committee, attestation, tickets }) => {
       const refused = () => role.stop("refused");
       const { alive } = this.#watch(network, environment, committee, refused);
       const role = new Client({
@@ -246,6 +212,10 @@ export class SimulatedInstance {
         alive,
         signer: signer(secret),
         minParticipants,
+        own: { attestation, life: this.options.attested?.life },
+        objection: tickets && (() => tickets.objection()),
+        distrusts: tickets && ((key) => tickets.attested.refusal(key)),
+        refused: (error) => void this.refused.set(name, error.message),
       });
       this.clients[index] = { name, network, role };
     }, () => {});
@@ -256,7 +226,7 @@ export class SimulatedInstance {
     const name = `reader ${index}`;
     const { network, environment } = this.#node(name, "reader", this.#secret(name));
     await network.start();
-    void this.#meet(network, environment).then((committee) => {
+    void this.#meet(name, network, environment).then(({ committee }) => {
       const reading: { log: Seen[]; role?: ReaderRole } & Pick<Reading, "stopped"> = { log: [] };
       const { alive } = this.#watch(network, environment, committee, (error) => {
         reading.stopped = error;
@@ -304,14 +274,31 @@ export class SimulatedInstance {
     return this.readers[0]?.role.log.length ?? 0;
   }
 
-  #meet(network: Network, environment: Environment) {
-    return meetCommittee({
+  async #meet(name: string, network: Network, environment: Environment, serves = false) {
+    const committee = await meetCommittee({
       network,
       environment,
       instance: { id: this.id, name: "simulated" },
       universe: "mosaik.universe",
       timeout: TIMEOUT_MS,
     });
+    if (!this.attestation) return { committee };
+    const { epochs } = committee, timeout = TIMEOUT_MS;
+    const common = { network, environment, epochs, timeout, serves };
+    const { attestation, tickets } = this.attestation.onlooker(name, common);
+    try {
+      await tickets.met();
+    } catch (error) {
+      this.refused.set(name, (error as Error).message);
+      throw error;
+    }
+    return { committee, attestation, tickets };
+  }
+
+  #manifest(parameters: Agreed): Manifest {
+    const start = { instance: this.id, epoch: 0, previous: ZERO32, start: ZERO32 };
+    const servers = this.#signers.slice(0, this.options.servers ?? 3).map(({ key }) => key);
+    return createManifest({ ...start, servers, parameters });
   }
 
   #watch(

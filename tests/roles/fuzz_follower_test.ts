@@ -8,7 +8,7 @@ import { signStatement } from "../../src/protocol/statements.ts";
 import { createRegistration } from "../../src/protocol/registration.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
-import { durable } from "../../src/roles/simulated.ts";
+import { durable } from "../../src/roles/simulated_disk.ts";
 import { committeeStream } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
 import { badRecord, changed, fuzz } from "./fuzz.ts";

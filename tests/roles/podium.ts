@@ -9,7 +9,7 @@ import { Admissions } from "../../src/roles/admissions.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
-import { durable } from "../../src/roles/simulated.ts";
+import { durable } from "../../src/roles/simulated_disk.ts";
 import {
   CLIENT_REGISTRY,
   committeeStream,

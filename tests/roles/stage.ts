@@ -21,7 +21,7 @@ import { type Signed, signStatement, type Statement } from "../../src/protocol/s
 import { type Command, decodeCommand, encodeCommand } from "../../src/committee/commands.ts";
 import type { EngineHost } from "../../src/committee/engine.ts";
 import { Member } from "../../src/committee/member.ts";
-import { durable } from "../../src/roles/simulated.ts";
+import { durable } from "../../src/roles/simulated_disk.ts";
 import { Play, type Server } from "../protocol/play.ts";
 
 const BLOB = 2, HEAD = 3;

@@ -5,7 +5,8 @@ import { hex } from "../../src/protocol/bytes.ts";
 import { Epochs } from "../../src/roles/epochs.ts";
 import { ReaderRole, type Seen } from "../../src/roles/reader.ts";
 import { type Archive, MAX_KEPT_RECORDS, memoryArchive } from "../../src/roles/records.ts";
-import { type DurableDisk, SimulatedInstance } from "../../src/roles/simulated.ts";
+import { SimulatedInstance } from "../../src/roles/simulated.ts";
+import type { DurableDisk } from "../../src/roles/simulated_disk.ts";
 import type { Network } from "../../src/universe/network.ts";
 import { readArchived } from "../../src/roles/archived.ts";
 
