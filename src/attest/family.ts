@@ -36,7 +36,7 @@ export function pckCaKind({ commonName }: Pick<Certificate, "commonName">): PckC
 }
 
 /**
- * The family that a quote says it is of. Nothing is verified, and some microseconds are spent:
+ * The family that a quote says it is of. Nothing is verified, and a third of a millisecond spent:
  * whoever made the quote may have lied, and is refused when the quote is judged by the collateral
  * of that family. Refuses as the parsers do.
  */

@@ -94,11 +94,8 @@ function fileSource(path: string, { readFile, observe }: SourceSeams): Collatera
 /** A PCS or PCCS. */
 function serviceSource(given: URL, { fetch, clock, observe }: SourceSeams): CollateralSource {
   const base = new URL(given);
-  base.username =
-    base.password =
-    base.search =
-    base.hash =
-      "";
+  base.username = base.password = "";
+  base.search = base.hash = "";
   const secret = given.username !== "" || given.password !== "";
   const authorization: HeadersInit = secret ? { authorization: basic(given) } : {};
 

@@ -7,7 +7,11 @@ import { type Family, familyOf } from "../../src/attest/family.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
 import { AttestationError } from "../../src/attest/reasons.ts";
 import { trustAnchor } from "../../src/attest/anchor.ts";
-import { DAY_MS, type SimulatedAuthority } from "../../src/attest/simulated_authority.ts";
+import {
+  DAY_MS,
+  type SimulatedAuthority,
+  simulatedAuthority,
+} from "../../src/attest/simulated_authority.ts";
 import {
   type CollateralChanges,
   simulatedCollateral,
@@ -20,7 +24,7 @@ import { QUOTE, quoteFrom } from "./cases.ts";
 import { ANCHOR } from "./judge.ts";
 import { refusalOf, refused } from "./refused.ts";
 import { spoilt } from "./spoil.ts";
-import { authority, NOW, otherAuthority, platform, REPORT_DATA } from "./stage.ts";
+import { authority, NOW, otherAuthority, platform, REPORT_DATA, seeded } from "./stage.ts";
 
 const FAMILY: Family = { fmspc: "de0000000001", ca: "platform" };
 const LATER = NOW + DAY_MS;
@@ -68,6 +72,10 @@ Deno.test("book: a quote is judged by the collateral of its family", async () =>
     return true;
   });
   await refused("quote-truncated", () => book.forQuote(QUOTE.subarray(0, 900), LATER));
+  const { der } = platform.pck;
+  for (const chain of [[der], [der, authority.pckCa.der]]) {
+    await refused("pck-chain", () => book.forQuote(quoteFrom({ chain: () => chain })(), LATER));
+  }
 });
 
 Deno.test("book: the same bytes again are known, and cost no verification", async () => {
@@ -131,13 +139,16 @@ Deno.test("book: a list goes by its number and its date, and must not fall behin
   }
 });
 
-Deno.test("book: documents of one date go by their evaluation number", async () => {
-  const number = (tcbEvaluationDataNumber: number) =>
-    issued(NOW, { tcbInfo: (info) => ({ ...info, tcbEvaluationDataNumber }) });
+Deno.test("book: documents go by their date, and of one date by their evaluation number", async () => {
+  const number = (tcbEvaluationDataNumber: number, at = NOW) =>
+    issued(at, { tcbInfo: (info) => ({ ...info, tcbEvaluationDataNumber }) });
   const book = await bookOf(number(17));
   assert.equal(await book.offer(number(16), LATER), "older");
   assert.equal(await book.offer(number(18), LATER), "new");
   assert.equal(book.forQuote(QUOTE, LATER).tcbInfo.evaluationNumber, 18);
+  assert.equal(await book.offer(number(16, LATER), LATER), "new");
+  assert.equal(await book.offer(number(19), LATER), "older");
+  assert.equal(book.forQuote(QUOTE, LATER).tcbInfo.evaluationNumber, 16);
 });
 
 Deno.test("book: a revocation that comes in refuses a quote that was accepted before", async () => {
@@ -199,6 +210,17 @@ Deno.test("book: without a newer set it ends with the first part that expires", 
   assert.equal(await book.offer(issued(end), end + 1), "new");
   assert.equal((await verdict(book, end + 1)).status, "UpToDate");
 });
+Deno.test("book: the end of a certificate is the end of what stands below it", async () => {
+  const short = simulatedAuthority(seeded(9), NOW, { root: { until: NOW + 20 * DAY_MS } });
+  const book = new CollateralBook(await trustAnchor(short.root.der));
+  await book.offer(simulatedCollateral(short, NOW), NOW);
+  assert.deepEqual(book.lifetime(FAMILY), {
+    refresh: NOW + 5 * DAY_MS,
+    warn: NOW + 12.5 * DAY_MS,
+    until: NOW + 20 * DAY_MS,
+  });
+});
+
 /** As old as the first, but other bytes. */
 const FIRST_AGAIN = issued(NOW, { pckCrl: { revoked: [Uint8Array.of(9)] } });
 
@@ -263,6 +285,15 @@ Deno.test("book: damaged marks are refused, and none but those that it wrote are
   const twice = Uint8Array.of(...marks, ...marks.subarray(-35));
   twice[33]++;
   await refused("marks-malformed", () => whole(twice));
+  const head = marks.subarray(0, 33), rest = new Uint8Array(28);
+  const made = (...keys: number[][]) =>
+    whole(Uint8Array.of(...head, keys.length, 0, ...keys.flatMap((key) => [...key, ...rest])));
+  made([0, 0, 0, 0, 0, 0, 0], [3, 0, 0, 0, 0, 0, 0], [4, 1, 0, 0, 0, 0, 0]);
+  await refused("marks-malformed", () => made([0, 0, 0, 0, 0, 0, 1]), "a root CRL of a family");
+  await refused("marks-malformed", () => made([5, 0, 0, 0, 0, 0, 0]), "an unknown part");
+  const many = Array.from({ length: MAX_FAMILIES + 5 }, (_, i) => [4, 0, 0, 0, 0, 0, i]);
+  await refused("marks-malformed", () => made(...many), "more than there may be");
+  made(...many.slice(1));
   for (let run = 0; run < 1_000; run++) {
     const { bytes, at } = spoilt(new Random(run), marks);
     const code = await refusalOf(() => assert.deepEqual(whole(bytes), bytes));

@@ -80,14 +80,15 @@ Deno.test("pcs: a body that is not exactly the object and its signature is refus
       ...[of(""), of("7"), of("[]"), of('"text"'), of("{"), of("{}{}"), of("{} ")],
       ...[of('{},"other":{}'), of('{},"enclaveIdentity":{}'), of("{}").replace("ab", "xx")],
       ...[of("{}").replace('"signature"', '"Signature"'), of("{}").replace(',"sig', ', "sig')],
-      `{"signature":"${digits}","enclaveIdentity":{}}`,
+      ...[`{"signature":"${digits}","enclaveIdentity":{}}`, of("{}").replace(/"}$/, '")')],
     ]
   ) {
     const answers = changed("qeIdentity", { body: ascii(body) });
     await refused("pcs-malformed", () => assemble(answers), body.slice(0, 60));
   }
-  const latin = Uint8Array.of(...ascii(of('{"a":"').slice(0, -144)), 0xff, ...ascii('"}'));
-  await refused("pcs-malformed", () => assemble(changed("qeIdentity", { body: latin })));
+  const [before, after] = of('{"a":"?"}').split("?");
+  const body = Uint8Array.of(...ascii(before), 0xff, ...ascii(after));
+  await refused("pcs-malformed", () => assemble(changed("qeIdentity", { body })), "no UTF-8");
 });
 
 Deno.test("pcs: a list that is neither DER nor hex digits is refused", async () => {
@@ -118,9 +119,13 @@ Deno.test("pcs: a chain that is missing, there twice, too long or not encoded is
 });
 
 Deno.test("pcs: a body over its bound is refused", async () => {
+  const digits = "3".repeat(2 * 1_048_576 + 2);
+  const padded = (body: Uint8Array) => text(body).replace(":{", `:{"a":"${"b".repeat(262_144)}",`);
   for (const part of PCS_PARTS) {
-    const body = new Uint8Array(MAX_PCS_BYTES[part] + 1).fill(0x33);
+    const isList = part === "pckCrl" || part === "rootCrl";
+    const body = ascii(isList ? digits : padded(ANSWERS[part].body));
     await refused("pcs-malformed", () => assemble(changed(part, { body })), part);
+    assert.ok(body.length > MAX_PCS_BYTES[part]);
   }
   const list = new Uint8Array(1_048_577).fill(0x30);
   await refused("pcs-malformed", () => assemble(changed("rootCrl", { body: list })));

@@ -105,7 +105,7 @@ Deno.test("source: a file is one set as JSON, and what is wrong with it is said 
   }
   stage.file = whole;
   deepEqual(await source.fetch(), COLLATERAL);
-  stage.file = faults[0][1];
+  stage.file = faults.at(-1)![1];
   await source.fetch();
   equal(stage.said().length, 1, "it failed anew");
 });

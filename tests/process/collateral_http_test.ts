@@ -1,7 +1,7 @@
 /** Collateral over HTTP: the keeper and a mirror of Intel's service on this machine. */
-import { deepEqual, equal, ok } from "node:assert/strict";
+import { deepEqual, equal, match, ok } from "node:assert/strict";
 import type { Collateral } from "../../src/attest/collateral.ts";
-import { formatCollateral } from "../../src/attest/collateral_json.ts";
+import { formatCollateral, parseCollateral } from "../../src/attest/collateral_json.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
 import { simulatedCollateral } from "../../src/attest/simulated_collateral.ts";
 import { verifyQuote } from "../../src/attest/verifier.ts";
@@ -22,6 +22,8 @@ const TESTNET = new URL("../../.testnet/", import.meta.url).pathname;
 class Pccs {
   given: Collateral | undefined;
   service: Service = "pccs";
+  /** Whether it wants the password in `url`. */
+  guarded = true;
   readonly paths: string[] = [];
   readonly #server = Deno.serve(
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
@@ -36,7 +38,8 @@ class Pccs {
   #answer(request: Request): Response {
     const { pathname, search } = new URL(request.url);
     this.paths.push(pathname + search);
-    if (request.headers.get("authorization") !== `Basic ${btoa("reader:secret")}`) {
+    const told = request.headers.get("authorization") === `Basic ${btoa("reader:secret")}`;
+    if (this.guarded && !told) {
       return new Response("who are you", { status: 401 });
     }
     if (!this.given) return new Response("no cache data", { status: 404 });
@@ -145,4 +148,26 @@ Deno.test("collateral over HTTP: a revocation refuses a quote, after a restart t
     ok(again.log.some((line) => /refused.*collateral-older/.test(line)), again.log.join("\n"));
     deepEqual(again.keeper.book.families(), []);
     again.stop();
+  }));
+
+Deno.test("collateral over HTTP: the tool prints the file of a family, or says why not", () =>
+  withPccs(async (pccs) => {
+    pccs.guarded = false;
+    const url = pccs.url.replace("reader:secret@", ""), { host } = new URL(url);
+    const tool = async (...args: string[]) => {
+      const flags = ["run", "-q", "--no-prompt", `--allow-net=${host}`, "scripts/collateral.ts"];
+      const command = new Deno.Command(Deno.execPath(), { args: [...flags, ...args] });
+      const { code, stdout, stderr } = await command.output(), text = new TextDecoder();
+      return { code, out: text.decode(stdout), err: text.decode(stderr) };
+    };
+    const missing = await tool(FAMILY.fmspc, FAMILY.ca, url);
+    deepEqual([missing.code, missing.out], [3, ""]);
+    match(missing.err, /^\S+ warn collateral source failed .*status 404"\n$/);
+    pccs.given = COLLATERAL;
+    const { code, out } = await tool(FAMILY.fmspc.toUpperCase(), FAMILY.ca, url);
+    deepEqual([code, parseCollateral(out)], [0, COLLATERAL]);
+    for (const args of [[], ["de", "platform"], [FAMILY.fmspc, "other"], [FAMILY.fmspc]]) {
+      equal((await tool(...args)).code, 2);
+    }
+    equal((await tool(FAMILY.fmspc, FAMILY.ca, pccs.url)).code, 2, "a password in an argument");
   }));

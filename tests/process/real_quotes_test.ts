@@ -5,12 +5,16 @@
 import assert from "node:assert/strict";
 import { intelAnchor } from "../../src/attest/anchor.ts";
 import { type Collateral, verifyCollateral } from "../../src/attest/collateral.ts";
+import { CollateralBook } from "../../src/attest/collateral_book.ts";
 import { parseCollateral } from "../../src/attest/collateral_json.ts";
+import { familyName, familyOf } from "../../src/attest/family.ts";
+import { assemble } from "../../src/attest/pcs.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
 import { parseQuote, quoteLength } from "../../src/attest/quote.ts";
 import { verifyQuote } from "../../src/attest/verifier.ts";
 import { COLLATERAL, QUOTE } from "../attest/cases.ts";
 import { ANCHOR } from "../attest/judge.ts";
+import { answersOf } from "../attest/pcs_answers.ts";
 import { refusalOf, refused } from "../attest/refused.ts";
 import { secondOpinion } from "../attest/second_opinion.ts";
 import { spoilt, spoiltCollateral } from "../attest/spoil.ts";
@@ -92,6 +96,17 @@ real("a development root refuses them, and Intel's root a simulated one", async 
     const theirs = await verifyCollateral(collateral, intel, day);
     await refused("pck-root", () => verifyQuote(QUOTE, { collateral: theirs, policy, now: day }));
   }
+});
+
+real("of a family that is read from the quote, with its collateral in the book", async () => {
+  const { quote, collateral, day } = current(), book = new CollateralBook(intel);
+  assert.equal(familyName(familyOf(quote)), "b0c06f000000/platform");
+  assert.equal(await book.offer(collateral, day), "new");
+  const terms = { collateral: book.forQuote(quote, day), policy, now: day };
+  assert.equal((await verifyQuote(quote, terms)).status, "UpToDate");
+  assert.deepEqual(book.staples(), [collateral]);
+  assert.equal(book.until(day), Date.parse("2025-07-19T10:00:35Z"));
+  assert.deepEqual(assemble(answersOf(collateral)), collateral);
 });
 
 real("what we accept is accepted elsewhere, and no changed byte is", async () => {
