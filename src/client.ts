@@ -7,7 +7,8 @@ import { Mouth } from "./roles/mouth.ts";
 await runRole(
   "client",
   Deno.args,
-  async ({ options, environment, network, signer, up, meet, watch, stop, onStop, fail, print }) => {
+  async (p) => {
+    const { options, environment, network, signer, up, watch, stop, onStop, fail, print } = p;
     const mouth = new Mouth(options, print);
     const read = async () => {
       for await (const line of lines()) mouth.line(line);
@@ -15,14 +16,16 @@ await runRole(
     };
     if (options.stdin) read().catch(fail);
     await up();
-    const committee = await meet();
+    const committee = await p.meet(), { tickets } = committee;
     const client = new Client({
       network,
       environment,
       epochs: committee.epochs,
       signer,
       minParticipants: options.minParticipants,
-      own: { token: options.jwt },
+      own: { token: options.jwt, attestation: p.attesting() },
+      objection: tickets && (() => tickets.objection()),
+      distrusts: tickets && ((key) => tickets.attested.refusal(key)),
       ready: () => options.json && print(`${JSON.stringify({ ready: true })}\n`),
       alive: watch(committee).alive,
       refused: fail,

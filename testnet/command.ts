@@ -1,4 +1,5 @@
 /** The command line and the environment of every role, with no more permission than it needs. */
+import { expects, type Platforms } from "./platforms.ts";
 import type { Role } from "../src/universe/network.ts";
 
 /** The instance of every testnet. */
@@ -23,6 +24,8 @@ export interface Site {
   readonly committeeSecret: string;
   /** Where it runs, if not on loopback. */
   readonly net?: SiteNet;
+  /** Where servers and clients are attested: their simulated machines. */
+  readonly platforms?: Platforms;
 }
 
 /** A network of several hosts. */
@@ -47,6 +50,7 @@ export function server(
     ...["--preset", "dev", ...listen(site, `server ${index}`), ...data(site, "server", index)],
     ...["--committee-size", String(committeeSize)],
     ...(committeeSize === 2 ? ["--allow-two"] : []),
+    ...(site.platforms ? ["--admission", "attested", ...expects("clients")] : []),
     ...boot(bootstrap),
   ];
   const made = command(site, "server", index, args, secret);
@@ -87,6 +91,16 @@ function boot(addresses: readonly string[]): string[] {
   return addresses.length ? ["--bootstrap", addresses.join(",")] : [];
 }
 
+/** What a node shows of its machine, and asks of the servers'; and what it reads for that. */
+function attestation({ platforms }: Site, role: Role, name: string) {
+  if (!platforms) return { args: [], reads: [] };
+  const shows = role === "server" || role === "client";
+  const machine = shows ? platforms.machine(name) : undefined;
+  const own = machine ? ["--attestation", "simulated", "--platform", machine] : [];
+  const args = [...own, "--anchor", platforms.anchor, ...expects("servers")];
+  return { args, reads: [platforms.anchor, ...(machine ? [machine] : [])] };
+}
+
 function command(
   site: Site,
   role: Role,
@@ -94,17 +108,21 @@ function command(
   args: readonly string[],
   secret?: string,
 ): Command {
-  const folder = dataFolder(site, role, index);
-  const files = role === "server" || role === "reader"
-    ? [`--allow-read=${folder}`, `--allow-write=${folder}`]
-    : [];
+  const folder = dataFolder(site, role, index), keeps = role === "server" || role === "reader";
+  const shown = attestation(site, role, `${role} ${index}`);
+  const reads = [...(keeps ? [folder] : []), ...shown.reads];
+  const files = [
+    ...(reads.length > 0 ? [`--allow-read=${reads.join(",")}`] : []),
+    ...(keeps ? [`--allow-write=${folder}`] : []),
+  ];
   return {
     role,
     name: `${role} ${index}`,
     args: [
       ...["run", "-q", "--no-prompt", "--cached-only", `-P=${role}`],
       `--allow-net=${(site.net ?? LOOPBACK).allow}`,
-      ...[...files, `src/${role}.ts`, "--instance", INSTANCE, ...args, "--stop-with-stdin"],
+      ...[...files, `src/${role}.ts`, "--instance", INSTANCE, ...shown.args],
+      ...[...args, "--stop-with-stdin"],
     ],
     env: { ...site.env, ...(secret === undefined ? {} : { ZIPNET_SECRET: secret }) },
   };

@@ -5,6 +5,7 @@ import { writeError, writeOutput } from "../src/ops/system.ts";
 import { hex } from "../src/protocol/bytes.ts";
 import type { Command } from "./command.ts";
 import { HELP, OptionError, type Options, parseOptions } from "./options.ts";
+import { Platforms } from "./platforms.ts";
 import { run } from "./run.ts";
 import { jsonView, textView, visible } from "./view.ts";
 
@@ -52,12 +53,13 @@ async function start(options: Options): Promise<ExitCode> {
   const time = new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
   const folder = `.testnet/${time}-${Deno.pid}`;
   Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });
+  const platforms = options.unattested ? undefined : new Platforms(`${folder}/platform`);
   try {
     return await run(options, {
       spawn,
       clock: systemClock,
       random: systemRandom,
-      site: { folder, env: cacheEnvironment(), committeeSecret: hex(systemRandom(32)) },
+      site: { folder, env: cacheEnvironment(), committeeSecret: hex(systemRandom(32)), platforms },
       view: options.json ? jsonView : textView(Deno.stdout.isTerminal() && !Deno.noColor),
       logged: options.keep ? logFiles(folder) : () => {},
       output(line) {

@@ -15,6 +15,8 @@ export interface Options {
   readonly messages: readonly string[];
   readonly json: boolean;
   readonly keep: boolean;
+  /** Servers and clients show no quotes. */
+  readonly unattested: boolean;
 }
 
 /** Options that cannot be used; its message is one line. */
@@ -41,6 +43,7 @@ export const HELP = `zipnet testnet: a whole instance on this machine, one proce
                   [short lines now and then]
   --json          JSON lines
   --keep          keep the state and the logs in .testnet/
+  --unattested    servers and clients show no quotes  [simulated ones, under a root of this run]
   --allow-two     allow a committee of 2
   --help, -h      print this
 
@@ -52,7 +55,7 @@ stop), 2 bad options, 1 anything else.
 `;
 
 const VALUES = ["servers", "clients", "rounds", "message"] as const;
-const SWITCHES = ["json", "keep", "allow-two", "help"] as const;
+const SWITCHES = ["json", "keep", "unattested", "allow-two", "help"] as const;
 
 /** The options of `args`, or the word `help`. Throws an `OptionError`. */
 export function parseOptions(args: string[]): Options | "help" {
@@ -89,7 +92,8 @@ export function parseOptions(args: string[]): Options | "help" {
         `${clients * rounds} in ${rounds} rounds`,
     );
   }
-  return { servers, clients, rounds, messages, json: flags.json, keep: flags.keep };
+  const { json, keep, unattested } = flags;
+  return { servers, clients, rounds, messages, json, keep, unattested };
 }
 
 function refuse(argument: string): never {

@@ -3,7 +3,7 @@
  * simulated platform. Behind this seam everything is one path.
  */
 import { type QuoteChanges, simulatedQuote } from "./simulated_quote.ts";
-import type { SimulatedPlatform } from "./simulated_platform.ts";
+import type { QuotingPlatform } from "./simulated_platform.ts";
 
 /** Makes quotes. A real one takes about a second: never on a hot path, and renewed in time. */
 export interface QuoteSource {
@@ -21,7 +21,7 @@ export class QuoteSourceError extends Error {
 
 /** Quotes of a simulated platform. */
 export function simulatedSource(
-  platform: SimulatedPlatform,
+  platform: QuotingPlatform,
   changes: QuoteChanges = {},
 ): QuoteSource {
   return {

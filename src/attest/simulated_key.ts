@@ -21,6 +21,11 @@ export function simulatedKey(random: Random): SimulatedKey {
   return { secret, xy: p256.getPublicKey(secret, false).subarray(1) };
 }
 
+/** The key pair of a secret scalar. Throws an `Error` for one out of range. */
+export function simulatedKeyOf(secret: Uint8Array): SimulatedKey {
+  return { secret, xy: p256.getPublicKey(secret, false).subarray(1) };
+}
+
 /** r ‖ s over the SHA-256 of `message`, 64 bytes. */
 export function sign(key: SimulatedKey, message: Uint8Array): Uint8Array {
   return p256.sign(message, key.secret);

@@ -33,16 +33,20 @@ export const SIMULATED_QE = {
   isvSvn: 6,
 } as const;
 
-/** A machine that makes quotes. */
-export interface SimulatedPlatform {
-  /** Its certificate. */
-  readonly pck: SimulatedCertificate;
+/** What a machine needs to make quotes. */
+export interface QuotingPlatform {
   /** Certificates that its quotes carry: its own, the CA's, the root. */
   readonly chain: readonly Uint8Array[];
   readonly attestationKey: SimulatedKey;
   readonly qeReport: Uint8Array;
   readonly qeSignature: Uint8Array;
   readonly qeAuthData: Uint8Array;
+}
+
+/** A machine that makes quotes. */
+export interface SimulatedPlatform extends QuotingPlatform {
+  /** Its certificate. */
+  readonly pck: SimulatedCertificate;
 }
 
 /** Changes to a machine. */

@@ -8,7 +8,7 @@ import { QUOTE, VENDOR } from "./quote.ts";
 import { type TdReport, writeTdReport } from "./reports.ts";
 import { sign } from "./simulated_key.ts";
 import { simulatedMeasurements } from "./simulated_measurements.ts";
-import type { SimulatedPlatform } from "./simulated_platform.ts";
+import type { QuotingPlatform } from "./simulated_platform.ts";
 
 /** What a quote says; all of it has defaults but the report data. */
 export interface QuoteChanges {
@@ -45,7 +45,7 @@ export function simulatedReport(reportData: Uint8Array, changes: QuoteChanges = 
 
 /** A quote over 64 bytes of report data. */
 export function simulatedQuote(
-  platform: SimulatedPlatform,
+  platform: QuotingPlatform,
   reportData: Uint8Array,
   changes: QuoteChanges = {},
 ): Uint8Array {

@@ -210,7 +210,9 @@ export class Admissions {
     try {
       book.forQuote(ticket.quote, now);
     } catch (error) {
-      if (!(error instanceof AttestationError && staple)) throw error;
+      if (!(error instanceof AttestationError)) throw error;
+      if (error.code === "collateral-missing") book.want?.(ticket.quote);
+      if (!staple) throw error;
       await book.offer(parseCollateral(staple), now);
     }
     const collateral = book.forQuote(ticket.quote, now);

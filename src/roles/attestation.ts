@@ -15,6 +15,8 @@ export interface Collaterals {
   forQuote(quote: Uint8Array, now: number): VerifiedCollateral;
   /** Told of each change; the returned function ends it. */
   onChange(listener: () => void): () => void;
+  /** Asks for that of a quote's platform, where there is somebody to ask. */
+  want?(quote: Uint8Array): void;
   /** All of it, to hand on. */
   staples(): readonly Collateral[];
 }

@@ -127,6 +127,7 @@ export class AttestedServers {
     } catch (error) {
       if (!(error instanceof AttestationError)) throw error;
       if (error.code === "collateral-missing") {
+        book.want?.(decodeTicket(bytes).quote);
         this.#wait({ key, bytes });
         return true;
       }

@@ -5,8 +5,9 @@
 import { type Attestation, attestationOf } from "../ops/attestation.ts";
 import { createLog } from "../ops/log.ts";
 import { EXIT, exitCodeOf } from "../ops/exit.ts";
-import { OptionError, parseOptions } from "../ops/options.ts";
+import { parseOptions } from "../ops/options.ts";
 import type { RoleOptions } from "../ops/role_options.ts";
+import { memoryStore, type Store } from "../ops/store.ts";
 import { SECRET_VARIABLES } from "../ops/table.ts";
 import {
   errorIsTerminal,
@@ -25,7 +26,10 @@ import { type Signer, signer } from "../protocol/keys.ts";
 import { instanceId, universeId } from "../protocol/names.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
+import type { Attestation as Terms } from "./attestation.ts";
+import { attestingOf, judgeCommittee } from "./attesting.ts";
 import { type Committee, meetCommittee } from "./committee.ts";
+import type { CommitteeTickets } from "./committee_tickets.ts";
 import { type Refused, ZipnetError } from "./errors.ts";
 import { type Watch, watchCommittee } from "./watch.ts";
 
@@ -41,8 +45,13 @@ export interface RoleProcess<R extends Role> {
   readonly instance: { readonly id: Uint8Array; readonly name: string };
   /** Starts the network and says so: in the log, and as the first line of output where that is JSON. */
   up(): Promise<void>;
-  /** Meets the committee, or ends with `ConnectTimeout`. */
-  meet(): Promise<Committee>;
+  /** What it judges tickets by and has them made with, where anything is attested; made once. */
+  attesting(marks?: Store): Terms | undefined;
+  /**
+   * Meets the committee, or ends with `ConnectTimeout`; where the options ask for it, each of its
+   * servers has shown a ticket, or this ends with `Attestation`.
+   */
+  meet(): Promise<MetCommittee>;
   /** Follows the committee from epoch to epoch, or ends with `Refused`; `changed` as in `WatchOptions`. */
   watch(committee: Committee, changed?: (lineage: Uint8Array) => void): Watch;
   /** Ends the process cleanly. */
@@ -53,6 +62,11 @@ export interface RoleProcess<R extends Role> {
   fail(error: unknown): void;
   /** Writes a line to standard output; false, and a clean stop, if nobody reads any more. */
   print(line: string): boolean;
+}
+
+/** A committee that was met, and what is known of its servers' tickets where these are judged. */
+export interface MetCommittee extends Committee {
+  readonly tickets?: CommitteeTickets;
 }
 
 /** What a role is given that needs no network. */
@@ -106,7 +120,6 @@ export async function runRole<R extends Role>(
       exit(EXIT.clean);
     }
     const attestation = await attestationOf(options, readFile);
-    refuseUnmet(options, attestation);
     const speaks = "stdin" in options && options.stdin;
     onStop(() => void end(), { withStdin: options.stopWithStdin && !speaks });
     const format = options.logFormat ?? (errorIsTerminal() ? "text" : "json");
@@ -159,6 +172,14 @@ export async function runRole<R extends Role>(
       bootstrap: [...options.bootstrap],
     });
     tasks.push(() => network.stop());
+    let attested: { readonly terms: Terms } | undefined;
+    const attesting = (marks = memoryStore()) => {
+      if (attested) return attested.terms;
+      const made = attestingOf({ options, environment, attestation, marks });
+      if (made) tasks.push(made.stop);
+      attested = made;
+      return made?.terms;
+    };
     await body({
       options,
       environment,
@@ -181,15 +202,17 @@ export async function runRole<R extends Role>(
           listen: addresses.join(" "),
         });
       },
-      meet: () =>
-        meetCommittee({
-          network,
-          environment,
-          instance,
-          universe: options.universe,
-          pin: "committee" in options ? options.committee : undefined,
-          timeout: options.connectTimeout,
-        }),
+      attesting,
+      async meet() {
+        const { universe, connectTimeout: timeout } = options;
+        const pin = "committee" in options ? options.committee : undefined;
+        const common = { network, environment, timeout };
+        const committee = await meetCommittee({ ...common, instance, universe, pin });
+        const judging = { ...common, options, attestation };
+        const tickets = await judgeCommittee(judging, attesting, committee);
+        if (tickets) tasks.push(() => tickets.stop());
+        return { ...committee, tickets };
+      },
       watch(committee, changed) {
         const refused = (error: Refused) => void end(error), timeout = options.connectTimeout;
         const common = { network, environment, instance, committee, timeout };
@@ -205,19 +228,6 @@ export async function runRole<R extends Role>(
   } catch (error) {
     await end(error);
   }
-}
-
-/**
- * Nothing shows or judges quotes between processes yet. What was asked for must not be taken for
- * done, so a process that was asked does not start.
- */
-function refuseUnmet({ role, attestation }: RoleOptions[Role], { required }: Attestation): void {
-  const { evidence = "none" } = attestation;
-  if (evidence === "none" && !required) return;
-  throw new OptionError(
-    `this ${role} cannot show or judge quotes yet: leave out ZIPNET_ATTESTATION, or set it to ` +
-      "none, and name no measurements",
-  );
 }
 
 /** Options as `--check` shows them: no secret among them. */

@@ -2,6 +2,7 @@
  * A server's part in attestation: it keeps itself in tickets, judges those of the other servers, and
  * hands all of them to anyone.
  */
+import { decodeTicket } from "../attest/ticket.ts";
 import { Reader } from "../protocol/bytes.ts";
 import type { Signer } from "../protocol/keys.ts";
 import type { Environment } from "../universe/environment.ts";
@@ -60,6 +61,7 @@ export class ServerTickets {
       freshness: () => this.#freshness(),
       made: (bytes) => {
         this.#feed.own({ key, bytes });
+        attestation.collateral.want?.(decodeTicket(bytes).quote);
         void this.attested.offer(key, bytes);
       },
     });
