@@ -93,7 +93,7 @@ function boot(addresses: readonly string[]): string[] {
 
 /** What a node shows of its machine, and asks of the servers'; and what it reads for that. */
 function attestation({ platforms }: Site, role: Role, name: string) {
-  if (!platforms) return { args: [], reads: [] };
+  if (!platforms) return { args: role === "server" ? ["--attestation", "none"] : [], reads: [] };
   const shows = role === "server" || role === "client";
   const machine = shows ? platforms.machine(name) : undefined;
   const own = machine ? ["--attestation", "simulated", "--platform", machine] : [];

@@ -9,16 +9,13 @@ import { ROLES, type Row, row, SERVER } from "./row.ts";
 /** What a process shows of the machine that it runs on. */
 export type Evidence = "tdx" | "simulated" | "none";
 
-/**
- * What a server shows that is not told what to, by preset, and how `--help` says it. Servers do not
- * show quotes to each other yet, so it is nothing.
- */
+/** What a server shows that is not told what to, by preset, and how `--help` says it. */
 export const SERVER_EVIDENCE: Readonly<Record<keyof typeof PRESETS, Evidence>> = {
-  interactive: "none",
-  archival: "none",
-  dev: "none",
+  interactive: "tdx",
+  archival: "tdx",
+  dev: "simulated",
 };
-const SERVER_EVIDENCE_TEXT = "none";
+const SERVER_EVIDENCE_TEXT = "simulated in preset dev, else tdx";
 
 const ACCEPTABLE = TCB_STATUSES.filter((it): it is AcceptableStatus => it !== "Revoked");
 const TCB_OF_SERVERS = "accepted statuses of the platforms of the committee's servers";

@@ -73,7 +73,7 @@ Deno.test("options: defaults of a server in preset dev", () => {
     parameters: { minParticipants: 3 },
     data: "./data",
     etcd: undefined,
-    attestation: { ...ATTESTATION, evidence: "none", platform: PLATFORM },
+    attestation: { ...ATTESTATION, evidence: "simulated", platform: PLATFORM },
     admission: OPEN,
   });
 });

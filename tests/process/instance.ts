@@ -13,6 +13,7 @@ import {
   type Site,
   type SiteNet,
 } from "../../testnet/command.ts";
+import { Platforms } from "../../testnet/platforms.ts";
 import { parseRecord, type RoundRecord } from "../../testnet/record.ts";
 import { hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
@@ -79,12 +80,13 @@ export class Instance implements AsyncDisposable {
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
-  /** `serverArgs` are further arguments of each server. */
+  /** `serverArgs` are further arguments of each server; `attested`: whether nodes show quotes. */
   constructor(
     name: string,
     readonly size = 3,
     readonly serverArgs: (index: number) => readonly string[] = () => [],
     readonly world?: World,
+    attested = false,
   ) {
     this.#secrets = Array.from({ length: size }, () => secret());
     const env: Record<string, string> = {};
@@ -93,7 +95,8 @@ export class Instance implements AsyncDisposable {
       if (value !== undefined) env[variable] = value;
     }
     const folder = `.testnet/${name}-${Deno.pid}`;
-    this.site = { folder, env, committeeSecret: hex(secret()), net: world?.net };
+    const platforms = attested ? new Platforms(`${folder}/platform`) : undefined;
+    this.site = { folder, env, committeeSecret: hex(secret()), net: world?.net, platforms };
     this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
   }
 

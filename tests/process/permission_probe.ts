@@ -33,6 +33,8 @@ const ATTEMPTS: Record<string, () => unknown> = {
   "read .testnet": () => void Deno.statSync(".testnet"),
   "read data": () => void attemptRead("./data"),
   "read /run/secrets": () => void attemptRead("/run/secrets"),
+  "read /run/zipnet-tsm": () => void attemptRead("/run/zipnet-tsm"),
+  "write /run/zipnet-tsm": () => attemptWrite("/run/zipnet-tsm/inblob"),
   "write /tmp/x": () => Deno.writeTextFileSync(`/tmp/zipnet-probe-${Deno.pid}`, ""),
   "write /run/secrets": () => Deno.writeTextFileSync("/run/secrets/probe", ""),
   "write deno.json": () => Deno.openSync("deno.json", { append: true }).close(),
@@ -55,6 +57,15 @@ const ATTEMPTS: Record<string, () => unknown> = {
   "net elsewhere": () => net("0.0.0.0"),
   "import of a file": () => void Deno.readTextFileSync(new URL(import.meta.url)),
 };
+
+/** Whether a file may be opened to be written; it need not be there, and is not made. */
+function attemptWrite(path: string): void {
+  try {
+    Deno.openSync(path, { write: true }).close();
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
 
 /** Whether a folder may be read; it need not be there. */
 function attemptRead(path: string): void {

@@ -3,9 +3,12 @@ import { deepEqual, equal } from "node:assert/strict";
 
 /** What is granted beyond the network and `ZIPNET_*`. */
 const GRANTED: Record<string, readonly string[]> = {
-  server: ["read /run/secrets", "read data", "write data", "sys networkInterfaces"],
+  server: [
+    ...["read /run/secrets", "read data", "write data", "sys networkInterfaces"],
+    ...["read /run/zipnet-tsm", "write /run/zipnet-tsm"],
+  ],
   aggregator: ["read /run/secrets", "sys networkInterfaces"],
-  client: ["read /run/secrets"],
+  client: ["read /run/secrets", "read /run/zipnet-tsm", "write /run/zipnet-tsm"],
   reader: ["read data", "write data"],
 };
 const ALWAYS = ["net 127.0.0.1"];
