@@ -124,7 +124,6 @@ function readSection(file: Uint8Array, view: DataView, at: number, index: number
   const address = u64(at + 8), size = u64(at + 16), attributes = view.getUint32(at + 28, true);
   if (address % PAGE_BYTES !== 0 || size % PAGE_BYTES !== 0) fail("not of whole pages");
   if (size === 0 || address + size > MAX_ADDRESS) fail(`${size} bytes at ${address}`);
-  if (size > MAX_PAGES * PAGE_BYTES) fail(`${size / PAGE_BYTES} pages, at most ${MAX_PAGES}`);
   if (raw > size) fail(`${raw} bytes in a place of ${size}`);
   const measured = (attributes & SECTION.measured) !== 0;
   const addedLater = (attributes & SECTION.addedLater) !== 0;

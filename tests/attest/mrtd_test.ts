@@ -2,7 +2,13 @@
 import assert from "node:assert/strict";
 import { concat, hex, u32, u64 } from "../../src/protocol/bytes.ts";
 import { firmwareMrTd } from "../../src/attest/mrtd.ts";
-import { MAX_FIRMWARE_BYTES, MAX_PAGES, MAX_SECTIONS, readTdvf } from "../../src/attest/tdvf.ts";
+import {
+  FOOTER_GUID,
+  MAX_FIRMWARE_BYTES,
+  MAX_PAGES,
+  MAX_SECTIONS,
+  readTdvf,
+} from "../../src/attest/tdvf.ts";
 import { Random } from "../protocol/random.ts";
 import {
   DESCRIPTOR_AT,
@@ -16,7 +22,7 @@ import { refusalOf, refused } from "./refused.ts";
 import { spoilt } from "./spoil.ts";
 
 const SEED = 7_100, FLIPS = 3_000;
-const IMAGE = firmware();
+const IMAGE = firmware(), DESCRIPTOR_HEAD = new TextEncoder().encode("TDVF");
 
 /** The value as the TDX module's specification tells it, from one string of all bytes. */
 async function expectedMrTd(records: readonly string[]): Promise<string> {
@@ -155,6 +161,15 @@ Deno.test("a firmware whose metadata does not fit is refused, and says where", a
     await refused("firmware-malformed", () => firmwareMrTd(image, "page"), what);
     assert.throws(() => readTdvf(image), { message }, what);
   }
+  const cut = firmware(distance(32));
+  cut.set(concat(DESCRIPTOR_HEAD, u32(48), u32(1), u32(1)), IMAGE_BYTES - 32);
+  await refused(
+    "firmware-malformed",
+    () => readTdvf(cut),
+    "a descriptor that ends behind the file",
+  );
+  const short = concat(FOOTER_GUID, new Uint8Array(32));
+  await refused("firmware-malformed", () => readTdvf(short), "a footer without its length");
   const large = new Uint8Array(MAX_FIRMWARE_BYTES + 1);
   large.set(IMAGE, large.length - IMAGE.length);
   await refused("firmware-malformed", () => readTdvf(large));
