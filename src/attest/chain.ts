@@ -81,7 +81,7 @@ export function checkWindow({ thing, from, until }: Window, now: number): void {
   );
 }
 
-/** A time as text; `now` comes from a caller and may be none. */
-function isoTime(ms: number): string {
+/** A time (Unix ms) as text, also one that is no date. */
+export function isoTime(ms: number): string {
   return Math.abs(ms) <= 8.64e15 ? new Date(ms).toISOString() : `${ms} ms`;
 }

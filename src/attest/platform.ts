@@ -46,6 +46,12 @@ export function parsePlatform(extension: Uint8Array | undefined): Platform {
   };
 }
 
+/** The machine's own number (PPID), 32 hex digits. Refuses as `pck-extension`. */
+export function readPpid(extension: Uint8Array | undefined): string {
+  demand(extension !== undefined, "pck-extension", "there is none");
+  return octets(readPairs(new DerReader(extension, "pck-extension")), SGX.ppid, 16);
+}
+
 /** Values by identifier, each as a reader that stands before it. */
 function readPairs(outer: DerReader): Map<string, Uint8Array> {
   const found = new Map<string, Uint8Array>(), list = outer.inside();

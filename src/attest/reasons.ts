@@ -108,6 +108,10 @@ export const OTHERS = {
   "tcb-revoked": "the platform, its TDX module or its quoting enclave is revoked",
   "tcb-status": "the status is not one that the policy accepts",
   "tcb-evaluation": "the collateral's evaluation number is below the policy's minimum",
+  "firmware-malformed": "the firmware has no TDX metadata that can be measured",
+  "firmware-range":
+    "the firmware lacks a part, as a split OVMF_CODE.fd does; it takes a whole OVMF.fd",
+  "event-log-malformed": "the event log is not a strict TCG log with SHA-384 digests",
   "ticket-malformed": "the ticket is not laid out as one",
   "ticket-role": "the ticket is of a peer of another role",
   "ticket-life": "the ticket holds for no time, or for longer than any may",

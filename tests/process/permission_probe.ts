@@ -85,10 +85,13 @@ function attempt(task: () => unknown): string {
   }
 }
 
-/** node tells of a refused start by an event. */
+/** node tells of a refused start by an event, but throws where it may not read the environment. */
 function runByNode(): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  spawn("true").on("error", (error) => resolve(failure(error))).on("exit", () => resolve("ok"));
+  const thrown = attempt(() => {
+    spawn("true").on("error", (error) => resolve(failure(error))).on("exit", () => resolve("ok"));
+  });
+  if (thrown !== "ok") resolve(thrown);
   return promise;
 }
 

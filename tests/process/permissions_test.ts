@@ -48,6 +48,14 @@ for (const [role, granted] of Object.entries(GRANTED)) {
   }
 }
 
+for (const [tool, granted] of [["mrtd", []], ["quote", ["read data"]]] as const) {
+  Deno.test(`${tool}, a tool: it touches no more than the files that it may read`, async () => {
+    const results = Object.entries(await probe(`-P=${tool}`));
+    const may = results.filter(([, came]) => came === "ok" || came.startsWith("value "));
+    deepEqual(may.map(([name]) => name), granted);
+  });
+}
+
 Deno.test("the probe finds what is granted too much", async () => {
   const results = await probe("--allow-read", "--allow-env", "--allow-sys=hostname");
   equal(results["read /etc/passwd"], "ok");
