@@ -3,17 +3,14 @@ import { etcdEngine } from "./committee/etcd/engine.ts";
 import { decodeSaved } from "./committee/formed.ts";
 import { raftEngine } from "./committee/raft_engine.ts";
 import { refusesKey } from "./ops/admission_options.ts";
-import { MARKS_NAME } from "./ops/collateral_keeper.ts";
 import { memoryFolder, openFolder } from "./ops/folder.ts";
 import { keepProof } from "./ops/proof_file.ts";
 import { readStored } from "./ops/store.ts";
 import { readWish } from "./ops/wish_file.ts";
 import { PRESETS } from "./protocol/parameters.ts";
-import { admissionsOf } from "./roles/admitting.ts";
-import { Gate } from "./roles/admission.ts";
+import { admittingOf, gateOf } from "./roles/admitting.ts";
 import { CommitteeServer } from "./roles/committee_server.ts";
 import { runRole } from "./roles/process.ts";
-import { ServerTickets } from "./roles/server_tickets.ts";
 
 /** File of the data folder that holds the committee. */
 const MANIFEST_FILE = "manifest";
@@ -25,15 +22,11 @@ await runRole("server", Deno.args, async (p) => {
   const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
   onStop(() => folder.close());
   const raft = await raftEngine(environment), archive = folder.archive("archive");
-  const attestation = p.attesting(folder.file(MARKS_NAME));
-  const admissions = await admissionsOf({ ...p, records: archive, terms: attestation });
-  const tickets = attestation &&
-    new ServerTickets({ network, environment, attestation, instance, signer, records: archive });
-  const secrets = options.committeeSecrets, attested = tickets?.attested;
+  const { tickets, admissions } = await admittingOf({ ...p, folder, records: archive });
   const server = new CommitteeServer({
     network,
     environment,
-    gate: new Gate({ network, environment, instance, secrets, attested }),
+    gate: gateOf({ ...p, attested: tickets?.attested }),
     signer,
     remindMs,
     instance,
