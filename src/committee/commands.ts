@@ -37,6 +37,8 @@ export type Command =
   | { readonly kind: "seat"; readonly index: number; readonly registration: Registration }
   | { readonly kind: "gone"; readonly client: Uint8Array; readonly session: number }
   | { readonly kind: "uncarried"; readonly record: RecordHash }
+  /** Changes of the roster that wait take effect. */
+  | { readonly kind: "settle" }
   | { readonly kind: "vouch"; readonly server: number; readonly vouch: Vouch };
 
 const COMMANDS = [
@@ -54,6 +56,7 @@ const COMMANDS = [
   "gone",
   "uncarried",
   "vouch",
+  "settle",
 ] as const;
 
 /** Longest reason in a command, in bytes. */
@@ -90,6 +93,8 @@ export function encodeCommand(c: Command): Uint8Array {
       return out.bytes(c.client).u64(c.session).end();
     case "uncarried":
       return out.bytes(c.record).end();
+    case "settle":
+      return out.end();
     case "vouch":
       return out.u16(c.server).bytes(encodeVouch(c.vouch)).end();
   }
@@ -148,6 +153,8 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
         return { kind, client: reader.bytes(32), session: reader.u64() };
       case "uncarried":
         return { kind, record: reader.bytes(32) };
+      case "settle":
+        return { kind };
       case "vouch":
         return { kind, server: serverOf(reader, manifest), vouch: decodeVouch(rest()) };
     }

@@ -15,6 +15,8 @@ import type { Live } from "./state_terms.ts";
 export type Intent =
   | { readonly open: HeaderFields }
   | { readonly abandon: HeaderHash; readonly reason: string }
+  /** Changes of the roster that wait shall take effect. */
+  | { readonly settle: true }
   | { readonly waiting: string };
 
 /** How long a server may be away until a round that waits for it is given up. */
@@ -22,6 +24,9 @@ const AWAY_MS = 500;
 
 /** How long until a round that the order did not take is proposed again. */
 const OPEN_AGAIN_MS = 1_000;
+
+/** How often changes of the roster take effect while too few clients are here. */
+const SETTLE_MS = 100;
 
 /** Void rounds in a row after which the period is no longer doubled. */
 const MAX_BACK_OFF = 4;
@@ -34,6 +39,8 @@ export class Driver {
   #current: HeaderHash | undefined;
   /** Since when each server that is away has been. */
   readonly #away = new Map<number, number>();
+  /** When changes of the roster were last asked to take effect, and for which round. */
+  #settled: { readonly round: number; readonly at: number; readonly settles: number } | undefined;
   #asked: { readonly round: number; readonly at: number } | undefined;
 
   constructor(readonly manifest: Manifest) {}
@@ -76,12 +83,26 @@ export class Driver {
     }
     const { minParticipants } = this.manifest.parameters;
     const clients = state.registry.size;
-    if (clients < minParticipants) {
-      return { waiting: `${clients} clients of at least ${minParticipants}` };
-    }
     const round = Math.max(state.round, head.round) + 1;
+    if (clients < minParticipants) {
+      const waiting = `${clients} clients of at least ${minParticipants}`;
+      if (state.waiting.size === 0 || this.#settledWithin(now, SETTLE_MS)) return { waiting };
+      return this.#settle(round, now, state);
+    }
     const asked = this.#asked?.round === round && now - this.#asked.at < OPEN_AGAIN_MS;
-    if (now < this.#next || asked) return undefined;
+    if (asked) return undefined;
+    if (now < this.#next) {
+      // Never shortly before a header is made: two at a time would change the roster behind it.
+      const soon = this.#next - now < 2 * OPEN_AGAIN_MS;
+      const idle = soon || state.waiting.size === 0 || this.#settledWithin(now, OPEN_AGAIN_MS);
+      return idle ? undefined : this.#settle(round, now, state);
+    }
+    const unsettled = state.waiting.size > 0 || !state.fixed;
+    const pending = this.#settled?.settles === state.settles;
+    if (unsettled && this.#settled?.round !== round) return this.#settle(round, now, state);
+    if (pending && this.#settled?.round === round) {
+      return this.#settledWithin(now, OPEN_AGAIN_MS) ? undefined : this.#settle(round, now, state);
+    }
     this.#asked = { round, at: now };
     const carry = state.carry && head.header !== undefined;
     return {
@@ -96,6 +117,15 @@ export class Driver {
         bundles: state.bundles.map((bundle) => bundle!),
       },
     };
+  }
+
+  #settle(round: number, now: number, { settles }: CommitteeState): Intent {
+    this.#settled = { round, at: now, settles };
+    return { settle: true };
+  }
+
+  #settledWithin(now: number, ms: number): boolean {
+    return this.#settled !== undefined && now - this.#settled.at < ms;
   }
 
   #giveUp(now: number, live: Live, state: CommitteeState): string | undefined {

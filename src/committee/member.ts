@@ -243,7 +243,8 @@ export class Member {
         header: intent.abandon,
         reason: intent.reason,
       });
-    } else this.#openRound(intent.open);
+    } else if ("settle" in intent) this.#engine.propose(encodeCommand({ kind: "settle" }));
+    else this.#openRound(intent.open);
   }
 
   /** Whether this server knows no record of its epoch. */

@@ -44,8 +44,13 @@ export class CommitteeState {
   carry = true;
   /** Highest round ever proposed. */
   round = 0;
-  /** Changes of the roster that came during the live round; they take effect at its end. */
-  waiting: Uint8Array[] = [];
+  /**
+   * Changes of the roster that wait, by their bytes in hex, for the end of a round or the leader's
+   * word before it makes a header: which must not name a roster that is another in the meantime.
+   */
+  waiting = new Map<string, Uint8Array>();
+  /** How often the leader said so, as far as this server applied it. */
+  settles = 0;
 
   /**
    * `start` is the round of the record that the epoch starts from, 0 for none. With `vouching`, which
@@ -66,7 +71,17 @@ export class CommitteeState {
   /** Applies one encoded command; false if it was void, with no change. */
   apply(bytes: Uint8Array, restoring = false): boolean {
     const command = decodeCommand(bytes, this.manifest);
-    if (this.live && changesRoster(command)) return this.#wait(bytes);
+    return this.fixed && changesRoster(command)
+      ? this.#wait(bytes)
+      : this.#perform(command, restoring);
+  }
+
+  /** Whether changes of the roster wait; not before the first round is about to be opened. */
+  get fixed(): boolean {
+    return this.live !== undefined || this.round > this.start || this.settles > 0;
+  }
+
+  #perform(command: Command, restoring: boolean): boolean {
     switch (command.kind) {
       case "bundle":
         return this.#bundle(command.server, command.bundle);
@@ -104,6 +119,11 @@ export class CommitteeState {
         return restoring;
       case "vouch":
         return this.#vouch(command.server, command.vouch);
+      case "settle":
+        if (this.live) return false;
+        this.settles++;
+        this.#settle();
+        return true;
     }
   }
 
@@ -154,7 +174,7 @@ export class CommitteeState {
       const { givingUp: reason } = this.live;
       if (reason !== undefined) commands.push({ kind: "abandon", header, reason });
     }
-    const all = [...commands.map(encodeCommand), ...this.waiting];
+    const all = [...commands.map(encodeCommand), ...this.waiting.values()];
     const out = new Writer().u32(all.length);
     for (const command of all) out.vector(command);
     return out.end();
@@ -202,17 +222,24 @@ export class CommitteeState {
   }
 
   #wait(command: Uint8Array): boolean {
-    if (this.waiting.length >= MAX_WAITING_PER_CLIENT * this.manifest.parameters.maxClients) {
-      return false;
-    }
-    this.waiting.push(command);
+    const most = MAX_WAITING_PER_CLIENT * this.manifest.parameters.maxClients;
+    const name = hex(command);
+    if (this.waiting.size >= most || this.waiting.has(name)) return false;
+    this.waiting.set(name, command);
     return true;
   }
 
   /** The round is over, one way or the other: the roster may change again. */
   #close(): void {
     this.live = undefined;
-    for (const command of this.waiting.splice(0)) this.apply(command);
+    this.#settle();
+  }
+
+  /** What waits takes effect, in the order in which it came. */
+  #settle(): void {
+    const commands = [...this.waiting.values()];
+    this.waiting.clear();
+    for (const command of commands) this.#perform(decodeCommand(command, this.manifest), false);
   }
 
   #bundle(server: number, bundle: Bundle): boolean {

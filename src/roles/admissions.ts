@@ -1,6 +1,5 @@
 /**
- * How a server judges what clients show: one after the other, off the round's path, from bounded
- * queues, one for each other server that sends what its clients showed and one for its own. What was
+ * How a server judges what clients show: a few at a time, off the round's path, from bounded queues, one for each other server that sends what its clients showed and one for its own. What was
  * accepted is kept in memory and judged again when collateral changes, so that a platform that is
  * revoked loses its place. Peers are told no more than that they were refused.
  */
@@ -25,6 +24,8 @@ const MAX_KEPT_BYTES: number = 64 * 2 ** 20;
 export const REFUSED_MS = 5_000;
 /** Clients of whom a refusal is remembered. */
 const MAX_REFUSED = 4_096;
+/** What is judged at one time: verifying waits for other threads, and they for it. */
+const AT_ONCE = 8;
 /** How often, and how many times, a ticket is looked at again that names a record still to come. */
 const AHEAD_MS = 500, AHEAD_TIMES = 10;
 
@@ -85,7 +86,7 @@ export class Admissions {
   readonly #refused = new Map<string, { readonly until: number; readonly reason: string }>();
   readonly #unsubscribe: () => void;
   #keptBytes = 0;
-  #busy = false;
+  #judging = 0;
   #stopped = false;
   /** Told when a client that was admitted is so no more. */
   evict: (client: Uint8Array) => void = () => {};
@@ -133,23 +134,30 @@ export class Admissions {
     }
     this.#waiting.set(nameOf(source, client), it);
     queue.push(it);
-    void this.#run();
+    this.#run();
   }
 
-  async #run(): Promise<void> {
-    if (this.#busy) return;
-    this.#busy = true;
-    for (let next = this.#next(); next && !this.#stopped; next = this.#next()) {
+  /** Takes up what waits, as far as there is room. */
+  #run(): void {
+    while (!this.#stopped && this.#judging < AT_ONCE) {
+      const next = this.#next();
+      if (!next) return;
       if (this.#ahead(next)) continue;
-      const { source, client, evidence, done } = next;
-      this.#waiting.delete(nameOf(source, client));
-      const judged = await this.#judge(client, evidence);
-      if (this.#stopped) return;
-      if ("until" in judged) this.#keep(client, evidence);
-      else if (!judged.again) this.#remember(client, judged.refused);
-      done(judged);
+      this.#judging++;
+      void this.#take(next).finally(() => {
+        this.#judging--;
+        this.#run();
+      });
     }
-    this.#busy = false;
+  }
+
+  async #take({ source, client, evidence, done }: Case): Promise<void> {
+    this.#waiting.delete(nameOf(source, client));
+    const judged = await this.#judge(client, evidence);
+    if (this.#stopped) return;
+    if ("until" in judged) this.#keep(client, evidence);
+    else if (!judged.again) this.#remember(client, judged.refused);
+    done(judged);
   }
 
   /** The oldest case of the source whose turn it is: one each, round and round. */

@@ -67,7 +67,7 @@ Deno.test("a client registers in a round that a dead server holds up", async () 
       await trial.crashServerAt(server, { nth: 2, durable: true });
       await trial.world.startClient(5);
       const { servers } = trial.world;
-      const waits = () => servers[0]!.role.member.state.waiting.length > 0;
+      const waits = () => servers[0]!.role.member.state.waiting.size > 0;
       await trial.until("the registration waits", waits, 2_000);
       await trial.startServer(server);
       await trial.goesOn();
