@@ -1,146 +1,305 @@
-/** Quotes through an item of configfs-tsm, as the kernel has it: with all that goes wrong there. */
+/** The procedure of a TSM item, on virtual time: races, pauses, bounds, and every refusal. */
 import assert from "node:assert/strict";
-import { parseQuote } from "../../src/attest/quote.ts";
-import { QuoteSourceError } from "../../src/attest/quote_source.ts";
-import { simulatedQuote } from "../../src/attest/simulated_quote.ts";
-import { MAX_REQUESTS, TSM_TRIES, TsmBusy, type TsmItem, tsmSource } from "../../src/attest/tsm.ts";
+import { QuoteSourceError, simulatedSource } from "../../src/attest/quote_source.ts";
+import {
+  BACKOFF_MS,
+  MAX_ATTEMPTS,
+  MAX_CALLERS,
+  QUOTE_MS,
+  REPORT_DATA_BYTES,
+  TSM_FAULTS,
+  TsmError,
+  type TsmFault,
+  type TsmItem,
+  tsmSource,
+} from "../../src/attest/tsm.ts";
+import { Timeline } from "../../src/universe/timeline.ts";
 import { platform, seeded } from "./stage.ts";
 
-const random = seeded(77);
+const simulated = simulatedSource(platform);
+/** How long the host takes for a quote. */
+const HOST_MS = 1_000;
 
-/** An item in memory: a write counts at close, and the first read after it makes the quote. */
+/** Virtual time as a clock. */
+class World {
+  readonly timeline = new Timeline(0, (error) => {
+    throw error;
+  });
+  readonly clock = {
+    now: () => this.timeline.now,
+    after: (ms: number, fire: () => void) => {
+      const event = { time: this.timeline.now + ms, seq: 0, owner: undefined, dead: false, fire };
+      this.timeline.push(event);
+      return () => void (event.dead = true);
+    },
+  };
+  pause(ms: number): Promise<void> {
+    return new Promise((done) => void this.clock.after(ms, done));
+  }
+  /** What became of it, after all that was to happen, within an hour. */
+  async settle<T>(promise: Promise<T>): Promise<T> {
+    let over = false;
+    const done = promise.finally(() => over = true);
+    done.catch(() => {});
+    assert.ok(await this.timeline.run(() => over, this.timeline.now + 3_600_000), "it never ends");
+    return await done;
+  }
+}
+
+/** An item in memory, with the kernel's rules; each hook may change what it does. */
 class Item implements TsmItem {
-  readonly path = "/run/tsm";
-  writes = 7;
-  made = 0;
-  #inblob = new Uint8Array(0);
-  #cached: Uint8Array | undefined;
-  named = "tdx_guest";
-  /** What becomes of the nth quote, from 1. */
-  outcome: (made: number, quote: Uint8Array) => Uint8Array = (_, quote) => quote;
-  /** Runs between the write and the read. */
-  between: () => void = () => {};
+  name = "tdx_guest";
+  steps = 0;
+  reads = 0;
+  atOnce = 0;
+  mostAtOnce = 0;
+  inblob: Uint8Array = new Uint8Array(0);
+  /** Called before the host's answer, with the number of the read. */
+  onRead: (read: number) => unknown = () => {};
+  /** What the host's answer becomes. */
+  answer: (quote: Uint8Array) => Uint8Array = (quote) => quote;
+  /** Whether the kernel takes what is written. */
+  takes = true;
+  constructor(readonly world: World) {}
 
-  provider = () => Promise.resolve(this.named);
-  generation = () => Promise.resolve(this.writes);
+  provider(): Promise<string> {
+    this.mostAtOnce = Math.max(this.mostAtOnce, ++this.atOnce);
+    return Promise.resolve(this.name);
+  }
+  generation(): Promise<number> {
+    return Promise.resolve(this.steps);
+  }
   writeInblob(bytes: Uint8Array): Promise<void> {
-    this.write(bytes);
+    if (this.takes) {
+      this.inblob = bytes.slice();
+      this.steps++;
+    }
     return Promise.resolve();
   }
-  write(bytes: Uint8Array): void {
-    this.writes++;
-    this.#inblob = bytes.slice();
-    this.#cached = undefined;
-  }
-  readOutblob(): Promise<Uint8Array> {
-    this.between();
+  async readOutblob(): Promise<Uint8Array> {
     try {
-      this.#cached ??= this.outcome(++this.made, simulatedQuote(platform, this.#inblob));
-      return Promise.resolve(this.#cached);
-    } catch (error) {
-      return Promise.reject(error);
+      const asked = this.inblob;
+      await this.world.pause(HOST_MS);
+      await this.onRead(++this.reads);
+      if (asked.length !== REPORT_DATA_BYTES) throw new TsmError("raced");
+      return this.answer(await simulated.quote(asked));
+    } finally {
+      this.atOnce--;
     }
   }
 }
 
-/** A source on an item, whose pauses end at once and are noted. */
-function source(change: (item: Item) => void = () => {}) {
-  const item = new Item(), pauses: number[] = [];
-  change(item);
-  const clock = {
-    after(ms: number, task: () => void) {
-      pauses.push(ms);
-      queueMicrotask(task);
-      return () => {};
-    },
-  };
-  return { item, pauses, source: tsmSource(item, clock) };
+function stage(prepare: (item: Item, world: World) => void = () => {}) {
+  const world = new World(), item = new Item(world);
+  prepare(item, world);
+  const source = tsmSource(item, world.clock), random = seeded(7);
+  return { world, item, source, data: () => random(REPORT_DATA_BYTES) };
 }
 
-const dataOf = (quote: Uint8Array) => parseQuote(quote).report.reportData;
-
-Deno.test("tsm: a quote over what was asked, without the padding behind it", async () => {
-  const data = random(64),
-    padded = source((item) => {
-      item.outcome = (_, quote) => Uint8Array.of(...quote, ...new Uint8Array(3_000));
-    });
-  assert.deepEqual(dataOf(await padded.source.quote(data)), data);
-  assert.deepEqual(padded.pauses, []);
-  await assert.rejects(
-    async () => await padded.source.quote(new Uint8Array(63)),
-    /expected 64 bytes/,
-  );
-});
-
-Deno.test("tsm: callers at once all get their own quote; beyond a bound they are told", async () => {
-  const { source: it, item } = source();
-  const asked = Array.from({ length: MAX_REQUESTS + 2 }, () => random(64));
-  const made = await Promise.allSettled(asked.map((data) => it.quote(data)));
-  for (const [i, result] of made.entries()) {
-    if (i >= MAX_REQUESTS) {
-      assert.match(String((result as PromiseRejectedResult).reason), /ask later/);
-    } else assert.deepEqual(dataOf((result as PromiseFulfilledResult<Uint8Array>).value), asked[i]);
-  }
-  assert.equal(item.made, MAX_REQUESTS);
-  assert.deepEqual(dataOf(await it.quote(asked[0])), asked[0], "and later there is room again");
-});
-
-Deno.test("tsm: a host that is busy is asked again, more and more slowly, and not for ever", async () => {
-  const busy = (until: number) => (item: Item) => {
-    item.outcome = (made, quote) => {
-      if (made < until) throw new TsmBusy("EBUSY");
-      return quote;
-    };
-  };
-  const soon = source(busy(4)), data = random(64);
-  assert.deepEqual(dataOf(await soon.source.quote(data)), data);
-  assert.deepEqual(soon.pauses, [250, 500, 1_000]);
-  const never = source(busy(Infinity));
-  await assert.rejects(never.source.quote(data), (error: Error) => {
-    assert.ok(error instanceof QuoteSourceError);
-    assert.match(error.message, /^\/run\/tsm: no quote after 6 tries: EBUSY$/);
+/** Asserts that a quote is refused with this line. */
+async function failsWith(line: RegExp, prepare: (item: Item, world: World) => void) {
+  const { world, item, source, data } = stage(prepare);
+  await assert.rejects(world.settle(source.quote(data())), (error) => {
+    assert.ok(error instanceof QuoteSourceError, String(error));
+    assert.match(error.message, line);
+    assert.match(error.message, /^no quote: [^\n]+$/);
     return true;
   });
-  assert.equal(never.item.made, TSM_TRIES);
-  assert.deepEqual(dataOf(await source().source.quote(data)), data);
-});
+  return item;
+}
 
-Deno.test("tsm: another process on the same item is noticed, and outlived", async () => {
-  let meddle = 2;
-  const { source: it } = source((item) => {
-    item.between = () => {
-      if (meddle-- > 0) item.write(random(64));
-    };
-  });
-  const data = random(64);
-  assert.deepEqual(dataOf(await it.quote(data)), data);
-  meddle = Infinity;
-  await assert.rejects(it.quote(data), /other report data, after 2 writes: another process uses/);
-});
+/** Another's report data, and the quote over it. */
+const other = seeded(8)(REPORT_DATA_BYTES), theirs = await simulated.quote(other);
 
-Deno.test("tsm: a quote service that fails without an error is told", async () => {
-  for (
-    const [bytes, told] of [
-      [0, /it is empty: the host's quote service failed/],
-      [20, /it is no quote \(quote-truncated\)/],
-      [700, /it is no quote \(quote-truncated\)/],
-    ] as const
-  ) {
-    const { source: it } = source((item) => {
-      item.outcome = (_, quote) => quote.slice(0, bytes);
+Deno.test("the quote over the report data, without the host's padding", async () => {
+  for (const padding of [0, 70, 3_000]) {
+    const { world, item, source, data } = stage((item) => {
+      item.answer = (quote) => Uint8Array.of(...quote, ...new Uint8Array(padding));
     });
-    await assert.rejects(it.quote(random(64)), told);
+    const asked = data();
+    const quote = await world.settle(source.quote(asked));
+    assert.deepEqual(quote, await simulated.quote(asked));
+    assert.deepEqual([item.reads, world.timeline.now], [1, HOST_MS]);
   }
 });
 
-Deno.test("tsm: another provider, and an error that no second try mends, end it at once", async () => {
-  const other = source((item) => void (item.named = "sev_guest"));
-  await assert.rejects(other.source.quote(random(64)), /provider is sev_guest, expected tdx_guest/);
-  const { source: it, item, pauses } = source((item) => {
-    item.outcome = () => {
-      throw new QuoteSourceError("EIO");
+Deno.test("what the caller does with its bytes meanwhile changes nothing", async () => {
+  const { world, source, data } = stage(), asked = data(), kept = asked.slice();
+  const first = source.quote(data()), second = source.quote(asked);
+  asked.fill(0);
+  await world.settle(first);
+  assert.deepEqual(await world.settle(second), await simulated.quote(kept));
+});
+
+Deno.test("callers are served one after the other, each with its own quote", async () => {
+  const { world, item, source, data } = stage();
+  const asked = Array.from({ length: MAX_CALLERS }, data);
+  const made = await world.settle(Promise.all(asked.map((it) => source.quote(it))));
+  for (const [i, quote] of made.entries()) {
+    assert.deepEqual(quote, await simulated.quote(asked[i]), `caller ${i}`);
+  }
+  assert.deepEqual([item.mostAtOnce, item.reads], [1, MAX_CALLERS]);
+});
+
+Deno.test("a caller too many is refused at once; the line is free again later", async () => {
+  const { world, source, data } = stage();
+  const served = Array.from({ length: MAX_CALLERS }, () => source.quote(data()));
+  await assert.rejects(source.quote(data()), /no quote: 16 callers wait already, 16 may/);
+  assert.equal(world.timeline.now, 0);
+  await world.settle(Promise.all(served));
+  await world.settle(source.quote(data()));
+});
+
+Deno.test("one that fails does not hold up the next", async () => {
+  const { world, source, data } = stage((item) => {
+    item.onRead = (read) => {
+      if (read === 1) throw new TsmError("refused");
     };
   });
-  await assert.rejects(it.quote(random(64)), /EIO/);
-  assert.deepEqual([item.made, pauses], [1, []]);
+  const first = source.quote(data()), second = source.quote(data());
+  await assert.rejects(world.settle(first), QuoteSourceError);
+  await world.settle(second);
 });
+
+Deno.test("races are tried again: another's write before the quote, after it, none of ours", async () => {
+  const races: ((item: Item) => void)[] = [
+    // Another writes between our write and our read: the quote is over its data.
+    (item) => item.answer = (quote) => item.reads > 1 ? quote : (item.steps++, theirs),
+    // The same, but the generation says nothing of it.
+    (item) => item.answer = (quote) => item.reads > 1 ? quote : theirs,
+    (item) => item.onRead = (read) => void (read === 1 && item.steps++),
+    (item) => item.onRead = (read) => void (read === 1 && item.steps--),
+    (item) => {
+      item.takes = false;
+      item.inblob = other;
+      item.onRead = () => item.takes = true;
+    },
+    (item) => item.onRead = (read) => void (read === 1 && passing("raced")),
+  ];
+  for (const [i, race] of races.entries()) {
+    const { world, item, source, data } = stage(race), asked = data();
+    const quote = await world.settle(source.quote(asked));
+    assert.deepEqual(quote, await simulated.quote(asked), `race ${i}`);
+    assert.deepEqual([item.reads, world.timeline.now], [2, 2 * HOST_MS + BACKOFF_MS], `race ${i}`);
+  }
+});
+
+Deno.test("a busy host is asked again, after ever longer pauses", async () => {
+  for (const fault of ["busy", "interrupted"] as const) {
+    const times: number[] = [];
+    const { world, source, data } = stage((item, world) => {
+      item.onRead = (read) => {
+        times.push(world.timeline.now);
+        if (read < MAX_ATTEMPTS) passing(fault);
+      };
+    });
+    await world.settle(source.quote(data()));
+    const pauses = times.slice(1).map((time, i) => time - times[i] - HOST_MS);
+    assert.deepEqual(pauses, [250, 500, 1_000, 2_000, 4_000, 8_000, 16_000]);
+  }
+});
+
+Deno.test("what does not pass is told after the last attempt", async () => {
+  const lines: [RegExp, (item: Item) => void][] = [
+    [/8 attempts, the last: the host is still busy.*\(QGS\)/, (item) => {
+      item.onRead = () => passing("busy");
+    }],
+    [/the last: the item did not take the report data$/, (item) => {
+      item.takes = false;
+      item.inblob = other;
+    }],
+    [/the last: the item's generation went from 14 to 16: give each process an item/, (item) => {
+      item.onRead = () => item.steps++;
+    }],
+    [/the last: the quote is over other report data: give each process an item/, (item) => {
+      item.answer = () => theirs;
+    }],
+  ];
+  for (const [line, prepare] of lines) {
+    assert.equal((await failsWith(line, prepare)).reads, MAX_ATTEMPTS, String(line));
+  }
+});
+
+Deno.test("what no further attempt mends is told at once", async () => {
+  const lines: [RegExp, (item: Item) => void][] = [
+    [/the host gave an empty answer: .*\(QGS\)/, (item) => item.answer = () => new Uint8Array(0)],
+    [/the host's answer is no quote \(quote-truncated/, (item) => {
+      item.answer = (quote) => quote.subarray(0, -1);
+    }],
+    [/the host's answer is no quote \(quote-truncated/, (item) => {
+      item.answer = (quote) => quote.subarray(0, 40);
+    }],
+    [/the host's answer is no quote \(quote-version/, (item) => {
+      item.answer = (quote) => new Uint8Array(quote.length);
+    }],
+    [/the host's answer is no quote \(quote-certification/, (item) => {
+      item.answer = (quote) => quote.with(764, 7);
+    }],
+  ];
+  const final: TsmFault[] = ["mount", "permission", "driver", "timeout", "refused", "io"];
+  for (const fault of final) {
+    const line = RegExp(`^no quote: ${TSM_FAULTS[fault].replace(/[()]/g, "\\$&")}; at x$`);
+    lines.push([line, (item) => {
+      item.onRead = () => {
+        throw new TsmError(fault, "at x");
+      };
+    }]);
+  }
+  for (const [line, prepare] of lines) {
+    assert.equal((await failsWith(line, prepare)).reads, 1, String(line));
+  }
+});
+
+Deno.test("another provider is named, and nothing is asked of it", async () => {
+  const name = `sev_guest\n\x1b[2J${"x".repeat(100)}`;
+  const item = await failsWith(
+    /provider is "sev_guest\\n\\u001b\[2Jx{18}", expected "tdx_guest"/,
+    (item) => item.name = name,
+  );
+  assert.deepEqual([item.reads, item.steps], [0, 0]);
+});
+
+Deno.test("report data of another length is the caller's mistake", async () => {
+  const { item, source } = stage();
+  for (const length of [0, 63, 65]) {
+    await assert.rejects(source.quote(new Uint8Array(length)), RangeError);
+  }
+  assert.equal(item.steps, 0);
+});
+
+Deno.test("a host that never answers: callers are told in time, and no more requests pile up", async () => {
+  const answered = Promise.withResolvers<void>();
+  const { world, item, source, data } = stage((item) => {
+    item.onRead = (read) => read === 1 ? answered.promise : undefined;
+  });
+  const calls = [source.quote(data()), source.quote(data())];
+  for (const call of calls) {
+    await assert.rejects(world.settle(call), /no quote: no answer within 120 s: ask whoever/);
+  }
+  assert.equal(world.timeline.now, QUOTE_MS);
+  await world.settle(world.pause(5_000));
+  await assert.rejects(source.quote(data()), /an earlier request has had no answer for 125 s/);
+  assert.equal(item.reads, 1);
+  answered.resolve();
+  await world.settle(world.pause(1));
+  const asked = data();
+  assert.deepEqual(await world.settle(source.quote(asked)), await simulated.quote(asked));
+  // The second caller had gone before its turn.
+  assert.equal(item.reads, 2);
+});
+
+Deno.test("a caller that has gone is not served by further attempts", async () => {
+  const { world, item, source, data } = stage((item, world) => {
+    item.onRead = async () => {
+      await world.pause(QUOTE_MS - HOST_MS - 1);
+      passing("busy");
+    };
+  });
+  await assert.rejects(world.settle(source.quote(data())), /no answer within 120 s/);
+  await world.settle(world.pause(QUOTE_MS));
+  assert.equal(item.reads, 1);
+});
+
+function passing(fault: TsmFault): never {
+  throw new TsmError(fault);
+}
