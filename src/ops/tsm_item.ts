@@ -1,86 +1,123 @@
 /**
- * The files of a configfs-tsm item. Deno reads nothing below `/sys`, whatever it is granted: whoever
- * starts the process makes the item and mounts it elsewhere (`mount --bind`), by default at
- * `/run/zipnet-tsm`.
+ * A TSM item as files: a folder that the machine's start mounted for this process. `/sys` itself is
+ * closed to Deno unless it runs with every permission, and a link into it as well, so the item is
+ * bind-mounted elsewhere, its files owned by the user of this process:
+ *
+ * ```text
+ * mkdir /sys/kernel/config/tsm/report/zipnet
+ * mount --bind /sys/kernel/config/tsm/report/zipnet /run/zipnet-tsm
+ * ```
+ *
+ * `inblob` is opened as it stands, neither made nor cut; what was written takes effect when it is
+ * closed. Reads run beside the event loop: that of `outblob` takes a second, or until the host
+ * answers.
  */
-import { QuoteSourceError } from "../attest/quote_source.ts";
-import { TsmBusy, type TsmItem } from "../attest/tsm.ts";
+import type { QuoteSource } from "../attest/quote_source.ts";
+import {
+  MAX_OUTBLOB_BYTES,
+  TsmError,
+  type TsmFault,
+  type TsmItem,
+  tsmSource,
+} from "../attest/tsm.ts";
+import type { Clock } from "../universe/environment.ts";
 
-/** Longest quote file; kernels write up to 32 KiB. */
-const MAX_OUTBLOB = 65_536;
-/** Longest of the small files. */
-const MAX_WORD = 256;
+/** Bytes of an attribute that is one line of text. */
+const MAX_LINE_BYTES = 64;
+/** Digits of a generation. */
+const GENERATION = /^\d{1,15}$/;
 
-/** Errors after which a later try may work. */
-const TRANSIENT =
-  /EBUSY|EINTR|ETIMEDOUT|resource busy|interrupted|timed out|os error (4|16|110)\b/i;
+/** What the kernel's error numbers mean here; all others are `io`. */
+const FAULTS: Readonly<Record<string, TsmFault>> = {
+  ...{ ENOENT: "mount", ENOTDIR: "mount" },
+  ...{ EACCES: "permission", EPERM: "permission", EROFS: "permission" },
+  ...{ EBUSY: "busy", EAGAIN: "busy", EINTR: "interrupted", EINVAL: "raced" },
+  ...{ ETIMEDOUT: "timeout", EIO: "refused", ENOTTY: "driver", ENXIO: "driver" },
+};
 
-/** The item at `path`. Its methods reject with `TsmBusy`, or `QuoteSourceError` with what to do. */
-export function tsmItem(path: string): TsmItem {
-  const word = async (name: string) => {
-    const bytes = await told(path, () => readAtMost(`${path}/${name}`, MAX_WORD));
-    return new TextDecoder().decode(bytes).trim();
-  };
+/** Quotes of this guest, by the item that is mounted at `folder`. */
+export function tdxSource(folder: string, clock: Clock): QuoteSource {
+  return tsmSource(tsmItem(folder), clock);
+}
+
+/** The item that is mounted at `folder`. */
+export function tsmItem(folder: string): TsmItem {
+  const read = (name: string, most: number) => explained(folder, name, (path) => load(path, most));
+  const line = async (name: string) =>
+    new TextDecoder().decode(await read(name, MAX_LINE_BYTES)).trimEnd();
   return {
-    path,
-    provider: () => word("provider"),
+    provider: () => line("provider"),
     async generation() {
-      const text = await word("generation");
-      if (/^\d{1,15}$/.test(text)) return Number(text);
-      throw new QuoteSourceError(`${path}/generation: expected a number, got ${text.slice(0, 20)}`);
+      const text = await line("generation");
+      if (GENERATION.test(text)) return Number(text);
+      throw new TsmError(
+        "io",
+        `${folder}/generation: expected digits, got ${JSON.stringify(text)}`,
+      );
     },
-    writeInblob: (bytes) =>
-      told(path, async () => {
-        using file = await Deno.open(`${path}/inblob`, { write: true });
-        const written = await file.write(bytes);
-        if (written !== bytes.length) throw new TsmBusy(`${written} of 64 bytes were written`);
-      }),
-    readOutblob: () => told(path, () => readAtMost(`${path}/outblob`, MAX_OUTBLOB)),
+    writeInblob: (bytes) => explained(folder, "inblob", (path) => store(path, bytes)),
+    readOutblob: () => read("outblob", MAX_OUTBLOB_BYTES),
   };
 }
 
-/** A file's bytes: such files say no size, so it is read to its end, or to one byte too many. */
-async function readAtMost(path: string, most: number): Promise<Uint8Array> {
-  using file = await Deno.open(path);
-  const out = new Uint8Array(most + 1);
-  let have = 0;
-  while (have < out.length) {
-    const count = await file.read(out.subarray(have));
-    if (count === null) break;
-    have += count;
+/** All bytes of a file, whose size says nothing before. */
+async function load(path: string, most: number): Promise<Uint8Array> {
+  using file = await Deno.open(path, { read: true });
+  const buffer = new Uint8Array(most + 1);
+  let length = 0;
+  while (length <= most) {
+    const count = await file.read(buffer.subarray(length));
+    if (count === null) return buffer.slice(0, length);
+    length += count;
   }
-  if (have > most) throw new QuoteSourceError(`${path}: over ${most} bytes`);
-  return out.slice(0, have);
+  throw new TsmError("io", `${path} has over ${most} bytes`);
 }
 
-async function told<T>(path: string, task: () => Promise<T>): Promise<T> {
+/** One write of all bytes. */
+async function store(path: string, bytes: Uint8Array): Promise<void> {
+  using file = await Deno.open(path, { write: true });
+  const written = await file.write(bytes);
+  if (written === bytes.length) return;
+  throw new TsmError("io", `${path} took ${written} of ${bytes.length} bytes`);
+}
+
+/** Runs an operation on an attribute; what fails becomes a `TsmError`. */
+async function explained<T>(
+  folder: string,
+  name: string,
+  operation: (path: string) => Promise<T>,
+): Promise<T> {
+  const path = `${folder}/${name}`;
   try {
-    return await task();
+    return await operation(path);
   } catch (cause) {
-    if (cause instanceof TsmBusy || cause instanceof QuoteSourceError) throw cause;
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    if (TRANSIENT.test(reason)) throw new TsmBusy(`the host is busy (${reason})`, { cause });
-    throw new QuoteSourceError(`${path}: ${advice(cause, path)}`, { cause });
+    if (!(cause instanceof Error) || cause instanceof TsmError) throw cause;
+    if (cause instanceof Deno.errors.NotCapable) {
+      throw new TsmError("permission", advice(folder, cause.message), { cause });
+    }
+    const fault = FAULTS[(cause as { code?: string }).code ?? ""] ?? "io";
+    const detail = fault === "mount"
+      ? await missing(folder, name)
+      : fault === "permission"
+      ? `${path} must be of this process's user, and mounted to be written: ${cause.message}`
+      : `${path}: ${cause.message}`;
+    throw new TsmError(fault, detail, { cause });
   }
 }
 
-function advice(cause: unknown, path: string): string {
-  if (cause instanceof Deno.errors.NotFound) {
-    return "there is no such item. On a TDX guest make one and mount it: mkdir " +
-      "/sys/kernel/config/tsm/report/zipnet, then mount --bind it here, or name where it is in " +
-      "ZIPNET_PLATFORM. If that mkdir fails, this machine is no TDX guest, or its kernel lacks " +
-      "CONFIG_TSM_REPORTS";
+/** What to do about a permission that Deno was not given. */
+function advice(folder: string, message: string): string {
+  return /^\/sys\//.test(folder) || /all access/.test(message)
+    ? `Deno opens nothing in /sys, as ${folder} is: bind-mount the item elsewhere, as to /run/zipnet-tsm`
+    : `run with --allow-read=${folder} --allow-write=${folder} ` +
+      "(beside -P they replace the set's own folders)";
+}
+
+async function missing(folder: string, name: string): Promise<string> {
+  try {
+    await Deno.stat(folder);
+    return `${folder} is there but has no ${name}: nothing is mounted on it`;
+  } catch {
+    return `${folder} is not there: mount --bind /sys/kernel/config/tsm/report/… ${folder}`;
   }
-  if (cause instanceof Deno.errors.NotCapable) {
-    return path.startsWith("/sys")
-      ? "Deno reads nothing below /sys: mount --bind the item elsewhere, and name that in " +
-        "ZIPNET_PLATFORM"
-      : `may not be used: run with --allow-read=${path} --allow-write=${path} (beside -P they ` +
-        "replace the set's own folders)";
-  }
-  if (cause instanceof Deno.errors.PermissionDenied) {
-    return "its files belong to another user: chown them to the user that this process runs as";
-  }
-  const reason = cause instanceof Error ? cause.message : String(cause);
-  return `the quote failed: ${reason}`;
 }

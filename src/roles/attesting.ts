@@ -5,7 +5,6 @@
 import type { QuoteSource } from "../attest/quote_source.ts";
 import { familyOf } from "../attest/family.ts";
 import { AttestationError } from "../attest/reasons.ts";
-import { tsmSource } from "../attest/tsm.ts";
 import type { Attestation as Options } from "../ops/attestation.ts";
 import { CollateralKeeper } from "../ops/collateral_keeper.ts";
 import { collateralSources } from "../ops/collateral_source.ts";
@@ -13,7 +12,7 @@ import { openPlatform, PLATFORM_COLLATERAL } from "../ops/platform_folder.ts";
 import type { RoleOptions } from "../ops/role_options.ts";
 import type { Store } from "../ops/store.ts";
 import { readFile } from "../ops/system.ts";
-import { tsmItem } from "../ops/tsm_item.ts";
+import { tdxSource } from "../ops/tsm_item.ts";
 import { isZero } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
@@ -51,9 +50,7 @@ export function attestingOf(p: AttestingOptions): Attesting | undefined {
   const simulated = evidence === undefined ? anchor.simulated : evidence === "simulated";
   const source = evidence === "none" || platform === undefined
     ? undefined
-    : whenNeeded(() =>
-      simulated ? openPlatform(platform).source : tsmSource(tsmItem(platform), clock)
-    );
+    : whenNeeded(() => simulated ? openPlatform(platform).source : tdxSource(platform, clock));
   const terms: Terms = {
     ...{ anchor, policy, source },
     collateral: {
