@@ -30,12 +30,17 @@ function record(round: number, texts: string[] = [], more: Partial<RoundRecord> 
 Deno.test("options: defaults, and what was given", () => {
   deepEqual(parseOptions([]), {
     ...{ servers: 3, clients: 5, rounds: undefined, messages: [], json: false, keep: false },
+    unattested: false,
   });
   deepEqual(
     parseOptions(
-      "--servers=5 --clients 9 --rounds 20 --message a --message=-b --json --keep".split(" "),
+      "--servers=5 --clients 9 --rounds 20 --message a --message=-b --json --keep --unattested"
+        .split(" "),
     ),
-    { servers: 5, clients: 9, rounds: 20, messages: ["a", "-b"], json: true, keep: true },
+    {
+      ...{ servers: 5, clients: 9, rounds: 20, messages: ["a", "-b"], json: true, keep: true },
+      unattested: true,
+    },
   );
   const two = parseOptions(["--servers", "2", "--allow-two"]);
   equal(two === "help" ? 0 : two.servers, 2);
