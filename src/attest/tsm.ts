@@ -102,7 +102,7 @@ export function tsmSource(item: TsmItem, clock: TsmClock): QuoteSource {
     const serve = async () => {
       served = true;
       try {
-        if (!over) resolve(await makeQuote(item, asked, { pause, isOver: () => over }));
+        resolve(await makeQuote(item, asked, { pause, isOver: () => over }));
       } catch (error) {
         reject(error instanceof TsmError ? failed(error.message, error) : error);
       } finally {

@@ -27,13 +27,26 @@ const MAX_LINE_BYTES = 64;
 /** Digits of a generation. */
 const GENERATION = /^\d{1,15}$/;
 
-/** What the kernel's error numbers mean here; all others are `io`. */
-const FAULTS: Readonly<Record<string, TsmFault>> = {
-  ...{ ENOENT: "mount", ENOTDIR: "mount" },
-  ...{ EACCES: "permission", EPERM: "permission", EROFS: "permission" },
-  ...{ EBUSY: "busy", EAGAIN: "busy", EINTR: "interrupted", EINVAL: "raced" },
-  ...{ ETIMEDOUT: "timeout", EIO: "refused", ENOTTY: "driver", ENXIO: "driver" },
-};
+/** Linux's error numbers, and what they mean here; all others are `io`. */
+const FAULTS: ReadonlyMap<number, TsmFault> = new Map([
+  ...faults("mount", { ENOENT: 2, ENOTDIR: 20 }),
+  ...faults("permission", { EPERM: 1, EACCES: 13, EROFS: 30 }),
+  ...faults("busy", { EAGAIN: 11, EBUSY: 16 }),
+  ...faults("interrupted", { EINTR: 4 }),
+  ...faults("raced", { EINVAL: 22 }),
+  ...faults("timeout", { ETIMEDOUT: 110 }),
+  ...faults("refused", { EIO: 5 }),
+  ...faults("driver", { ENXIO: 6, ENODEV: 19, ENOTTY: 25 }),
+]);
+
+function faults(fault: TsmFault, numbers: Readonly<Record<string, number>>): [number, TsmFault][] {
+  return Object.values(numbers).map((number) => [number, fault]);
+}
+
+/** What an error of Deno's means: only its message always has the number, its `code` not. */
+function faultOf({ message }: Error): TsmFault {
+  return FAULTS.get(Number(message.match(/\(os error (\d+)\)/)?.[1])) ?? "io";
+}
 
 /** Quotes of this guest, by the item that is mounted at `folder`. */
 export function tdxSource(folder: string, clock: Clock): QuoteSource {
@@ -95,7 +108,7 @@ async function explained<T>(
     if (cause instanceof Deno.errors.NotCapable) {
       throw new TsmError("permission", advice(folder, cause.message), { cause });
     }
-    const fault = FAULTS[(cause as { code?: string }).code ?? ""] ?? "io";
+    const fault = faultOf(cause);
     const detail = fault === "mount"
       ? await missing(folder, name)
       : fault === "permission"

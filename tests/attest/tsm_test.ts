@@ -120,6 +120,9 @@ Deno.test("the quote over the report data, without the host's padding", async ()
     const quote = await world.settle(source.quote(asked));
     assert.deepEqual(quote, await simulated.quote(asked));
     assert.deepEqual([item.reads, world.timeline.now], [1, HOST_MS]);
+    // What was answered in time is not missed later.
+    await world.settle(world.pause(QUOTE_MS));
+    await world.settle(source.quote(asked));
   }
 });
 

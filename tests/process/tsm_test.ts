@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { trustAnchor } from "../../src/attest/anchor.ts";
 import { verifyCollateral } from "../../src/attest/collateral.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
+import { parseQuote } from "../../src/attest/quote.ts";
 import { simulatedCollateral } from "../../src/attest/simulated_collateral.ts";
 import { simulatedMeasurements } from "../../src/attest/simulated_measurements.ts";
 import { decodeTicket, makeTicket, TICKET_MS, verifyTicket } from "../../src/attest/ticket.ts";
@@ -35,21 +36,28 @@ class StandIn implements AsyncDisposable {
   readonly #child: Deno.ChildProcess;
   readonly path = this.#folder.path;
 
-  private constructor(padding: number) {
+  private constructor(what: "pipes" | "fuse") {
     this.#child = new Deno.Command(Deno.execPath(), {
-      args: [...STAND_IN, "serve", this.path, String(padding)],
+      args: [...STAND_IN, what, this.path],
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
   }
 
-  static async start(padding: number): Promise<StandIn> {
-    const it = new StandIn(padding), reader = it.#child.stdout.getReader();
-    const { value } = await reader.read();
-    assert.equal(new TextDecoder().decode(value), "ready\n");
-    await reader.cancel();
-    return it;
+  static async start(what: "pipes" | "fuse"): Promise<StandIn> {
+    const it = new StandIn(what);
+    try {
+      let said = "";
+      for await (const text of it.#child.stdout.pipeThrough(new TextDecoderStream())) {
+        said += text;
+        if (said === "ready\n") return it;
+      }
+      throw new Error(`the stand-in ended; it said ${JSON.stringify(said)}`);
+    } catch (error) {
+      await it[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -59,43 +67,94 @@ class StandIn implements AsyncDisposable {
   }
 }
 
-async function whyNoPipes(): Promise<string> {
+/** What follows a test's name where a stand-in cannot be had; empty where it can. */
+async function whyNo(what: "pipes" | "fuse"): Promise<string> {
   const { success, stdout } = await new Deno.Command(Deno.execPath(), {
-    args: [...STAND_IN, "why"],
+    args: [...STAND_IN, "why", what],
   }).output();
   const why = success ? new TextDecoder().decode(stdout).trim() : "the look at it failed";
   return why && ` (skipped: ${why})`;
 }
 
-const why = await whyNoPipes();
+const [noPipes, noFuse] = await Promise.all([whyNo("pipes"), whyNo("fuse")]);
+
+/** Asserts that tickets made at once by the item at `path` are accepted. */
+async function makesTickets(path: string): Promise<void> {
+  const source = tdxSource(path, systemClock);
+  const anchor = await trustAnchor(authority.root.der);
+  const collateral = await verifyCollateral(simulatedCollateral(authority, NOW), anchor, NOW);
+  const { mrTd, rtmr1, rtmr2 } = simulatedMeasurements("zipnet");
+  const policy = createPolicy({ allowed: { mrTd: [mrTd], rtmr1: [rtmr1], rtmr2: [rtmr2] } });
+  const before = await tsmItem(path).generation();
+  const peers = Array.from({ length: 5 }, () => ({
+    instance: systemRandom(32),
+    role: "server" as const,
+    key: systemRandom(32),
+  }));
+  await Promise.all(peers.map(async (peer) => {
+    const times = { from: NOW, until: NOW + TICKET_MS, freshness: systemRandom(40) };
+    const terms = { ...peer, ...times, anchor: anchor.fingerprint };
+    const ticket = await makeTicket(source, terms);
+    const judge = { ...peer, collateral, policy, now: NOW + 1 };
+    assert.equal((await verifyTicket(decodeTicket(ticket), judge)).status, "UpToDate");
+  }));
+  assert.equal(await tsmItem(path).generation(), before + peers.length);
+}
 
 Deno.test({
   name:
-    `an item of named pipes: tickets of a guest, padded by its host, as many as are asked${why}`,
-  ignore: why !== "",
+    `an item of named pipes: tickets of a guest, padded by its host, as many as asked${noPipes}`,
+  ignore: noPipes !== "",
   async fn() {
-    await using standIn = await StandIn.start(3_000);
-    const source = tdxSource(standIn.path, systemClock);
-    const anchor = await trustAnchor(authority.root.der);
-    const collateral = await verifyCollateral(simulatedCollateral(authority, NOW), anchor, NOW);
-    const { mrTd, rtmr1, rtmr2 } = simulatedMeasurements("zipnet");
-    const policy = createPolicy({ allowed: { mrTd: [mrTd], rtmr1: [rtmr1], rtmr2: [rtmr2] } });
-    const peers = Array.from({ length: 5 }, () => ({
-      instance: systemRandom(32),
-      role: "server" as const,
-      key: systemRandom(32),
-    }));
-    await Promise.all(peers.map(async (peer) => {
-      const terms = { from: NOW, until: NOW + TICKET_MS, freshness: systemRandom(40) };
-      const ticket = await makeTicket(source, {
-        ...peer,
-        ...terms,
-        anchor: anchor.fingerprint,
-      });
-      const judge = { ...peer, collateral, policy, now: NOW + 1 };
-      assert.equal((await verifyTicket(decodeTicket(ticket), judge)).status, "UpToDate");
-    }));
-    assert.equal(await tsmItem(standIn.path).generation(), 41 + peers.length);
+    await using standIn = await StandIn.start("pipes");
+    await makesTickets(standIn.path);
+  },
+});
+
+Deno.test({
+  name: `an item as the kernel has it: tickets, and what each of its errors becomes${noFuse}`,
+  ignore: noFuse !== "",
+  async fn() {
+    await using standIn = await StandIn.start("fuse");
+    const { path } = standIn, item = tsmItem(path);
+    /** What becomes of the requests to come. */
+    const next = async (words: string) => {
+      using file = await Deno.open(`${path}/next`, { write: true });
+      await file.write(new TextEncoder().encode(words));
+    };
+    await makesTickets(path);
+    await next("padded padded padded padded padded");
+    await makesTickets(path);
+    const hurried = tdxSource(path, { now: () => 0, after: pauseNot });
+    for (const words of ["EBUSY", "EBUSY EINTR EINVAL EAGAIN EBUSY EBUSY EBUSY"]) {
+      await next(words);
+      const before = await item.generation(), reportData = systemRandom(64);
+      const { report } = parseQuote(await hurried.quote(reportData));
+      assert.deepEqual(report.reportData, reportData);
+      assert.equal(await item.generation(), before + 1 + words.split(" ").length);
+    }
+    const lines: [string, RegExp][] = [
+      ["EBUSY ".repeat(8), /8 attempts, the last: the host is still busy with an earlier request/],
+      ["ETIMEDOUT", /the host did not answer in time: .*\(QGS\) works; .*os error 110/],
+      ["EIO", /the host refused the request: .*\(QGS\) works; .*os error 5/],
+      ["ENOTTY", /the guest's TDX driver is gone: load the kernel module tdx_guest; /],
+      ["ENXIO", /the guest's TDX driver is gone: /],
+      ["EACCES", /may not be used; .*outblob must be of this process's user/],
+      ["ENOMEM", /the TSM item cannot be read or written; .*os error 12/],
+      ["empty", /the host gave an empty answer: /],
+      ["short", /the host's answer is no quote \(quote-truncated/],
+    ];
+    for (const [words, line] of lines) {
+      await next(words);
+      await fails(path, line);
+    }
+    // What is written counts when it is closed, whatever comes of it.
+    const before = await item.generation();
+    await item.writeInblob(new Uint8Array(63));
+    assert.equal(await item.generation(), before + 1);
+    await assert.rejects(item.readOutblob(), /did not hold 64 bytes of report data/);
+    await assert.rejects(item.writeInblob(new Uint8Array(65)), /os error 27/);
+    await makesTickets(path);
   },
 });
 
