@@ -26,19 +26,18 @@
  */
 import { systemClock, systemRandom } from "./ops/system.ts";
 import type { Message } from "./protocol/chain.ts";
-import { type Fingerprint, hex, unhex } from "./protocol/bytes.ts";
+import { hex } from "./protocol/bytes.ts";
 import { signer } from "./protocol/keys.ts";
 import { encodeCertified } from "./protocol/record.ts";
 import { DEFAULT_UNIVERSE, instanceId, nodeSeed, universeId } from "./protocol/names.ts";
 import { Client } from "./roles/client.ts";
-import { meetCommittee } from "./roles/committee.ts";
+import { type BindOptions, join, type Joined } from "./roles/binding.ts";
 import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
 import { Backlog } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
-import { watchCommittee } from "./roles/watch.ts";
 import type { Environment } from "./universe/environment.ts";
-import type { Network, Role } from "./universe/network.ts";
+import type { Role } from "./universe/network.ts";
 
 export {
   Attestation,
@@ -50,6 +49,7 @@ export {
   ZipnetError,
 } from "./roles/errors.ts";
 export type { ZipnetErrorName } from "./roles/errors.ts";
+export type { BindOptions, Measurements } from "./roles/binding.ts";
 export type { Outcome, Progress, SendOptions, Submission } from "./roles/outbox.ts";
 export type { Message } from "./protocol/chain.ts";
 export type { Clock, Environment, Fields, Level, Observe, Random } from "./universe/environment.ts";
@@ -62,24 +62,6 @@ export type {
   StreamEvents,
   StreamKind,
 } from "./universe/network.ts";
-
-/** How to reach an instance, and as whom. */
-export interface BindOptions {
-  /** Multiaddrs of any peers of the universe. */
-  readonly bootstrap?: readonly string[];
-  /** Seed of the identity that publishes: 64 hex digits, or any text. Default: a new one. */
-  readonly secret?: string;
-  /** Committee fingerprint to accept, 64 hex digits. Without it the first that answers is trusted. */
-  readonly committee?: string;
-  /** Milliseconds until `ConnectTimeout`. Default 30,000. */
-  readonly connectTimeout?: number;
-  /** Own minimum of participants; below it nothing is sent. Default 3. */
-  readonly minParticipants?: number;
-  /** Time, randomness and where observations go. Default: the system's, and nowhere. */
-  readonly environment?: Environment;
-  /** Another network than libp2p, for instance a simulated one. */
-  readonly network?: (role: Role, secret: Uint8Array) => Network;
-}
 
 /** A certified record that was verified, with what landed in it. */
 export interface PublishedRecord {
@@ -236,7 +218,7 @@ export class Zipnet {
     const secret = this.options.secret === undefined
       ? this.#environment.random(32)
       : nodeSeed(this.options.secret);
-    const { network, epochs, follow } = await this.#join("client", secret);
+    const { network, epochs, own, tickets, follow, stop } = await this.#join("client", secret);
     let gone: Refused | Shutdown | undefined;
     const refused = (error: Refused) => {
       gone = error;
@@ -250,6 +232,9 @@ export class Zipnet {
       epochs,
       signer: signer(secret),
       minParticipants: this.options.minParticipants ?? 3,
+      own,
+      objection: tickets && (() => tickets.objection()),
+      distrusts: tickets && ((key) => tickets.attested.refusal(key)),
       alive: watch.alive,
       refused,
     });
@@ -266,7 +251,7 @@ export class Zipnet {
         if (!gone) client.stop("shutdown");
         watch.stop();
         gone ??= new Shutdown("the submitter is closed");
-        await network.stop();
+        await stop();
       },
     });
   }
@@ -293,7 +278,7 @@ export class Zipnet {
       throw new Protocol(`from: expected a round from 0 to 2^53 - 2, got ${from}`);
     }
     const random = this.#environment.random(32);
-    const { network, epochs, follow } = await this.#join("reader", random);
+    const { network, epochs, follow, stop } = await this.#join("reader", random);
     const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
     const end = (error?: Protocol | Refused) => {
       watch.stop();
@@ -318,7 +303,7 @@ export class Zipnet {
       },
       close: async () => {
         end();
-        await network.stop();
+        await stop();
       },
     });
   }
@@ -330,35 +315,14 @@ export class Zipnet {
     this.#open.clear();
   }
 
-  async #join(role: Role, secret: Uint8Array) {
+  async #join(role: Role, secret: Uint8Array): Promise<Joined> {
     if (this.#closed) throw new Shutdown("this binding is closed");
-    const { bootstrap, committee: pin, connectTimeout = 30_000, network: make } = this.options;
-    const network = make?.(role, secret) ?? (await import("./universe/libp2p.ts")).libp2pNetwork({
+    return await join(role, secret, {
+      universe: { id: this.#universe, name: this.universe },
+      instance: { id: this.#instance, name: this.instance },
       environment: this.#environment,
-      secret,
-      universe: this.#universe,
-      instance: this.#instance,
-      role,
-      listen: [],
-      bootstrap: [...bootstrap ?? []],
+      options: this.options,
     });
-    try {
-      await network.start();
-      const instance = { id: this.#instance, name: this.instance };
-      const environment = this.#environment, timeout = connectTimeout;
-      const common = { network, environment, instance, timeout };
-      const committee = await meetCommittee({
-        ...common,
-        universe: this.universe,
-        pin: pin === undefined ? undefined : unhex(pin, 32) as Fingerprint,
-      });
-      const follow = (refused: (error: Refused) => void) =>
-        watchCommittee({ ...common, committee, refused });
-      return { network, epochs: committee.epochs, follow };
-    } catch (error) {
-      await network.stop();
-      throw error;
-    }
   }
 
   #keep<T extends { close(): Promise<void> }>(closable: T): T {

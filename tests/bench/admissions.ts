@@ -91,14 +91,6 @@ export async function admit(count: number): Promise<Admitted> {
     [...it.logs.matchAll(/"event":"opening round","round":\d+,"roster":(\d+)/g)].map((m) => +m[1]);
   await it.until("all stand in a roster", () => Math.max(...rosters()) >= count + 4);
   const ms = performance.now() - began;
-  if (Deno.env.get("ZIPNET_DEBUG")) {
-    console.error(
-      it.servers.map(({ log }) =>
-        log.split("\n").filter((l) => /round void|client refused|evicted|client left|error/.test(l))
-          .slice(0, 12).join("\n")
-      ).join("\n--\n"),
-    );
-  }
   const during = times().slice(reference.length - 1);
   return {
     clients: count,
