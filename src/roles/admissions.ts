@@ -80,8 +80,9 @@ interface Kept {
 export class Admissions {
   /** By source: a server's place, or -1 for this server's own clients. */
   readonly #queues = new Map<number, Case[]>();
-  /** What waits, in a queue or for a record, by source and client. */
+  /** What waits, in a queue or for a record, by source and client; and how much, by source. */
   readonly #waiting = new Map<string, Case>();
+  readonly #held = new Map<number, { count: number; bytes: number }>();
   readonly #kept = new Map<string, Kept>();
   readonly #refused = new Map<string, { readonly until: number; readonly reason: string }>();
   readonly #unsubscribe: () => void;
@@ -117,24 +118,34 @@ export class Admissions {
   judge(source: number, client: Uint8Array, evidence: Evidence, done: Case["done"]): void {
     const known = this.#refused.get(hex(client)), now = this.options.environment.clock.now();
     if (known && known.until > now) return done({ refused: known.reason });
+    const name = nameOf(source, client), waiting = this.#waiting.get(name);
+    const held = this.#held.get(source) ?? { count: 0, bytes: 0 };
+    const bytes = held.bytes + sizeOf(evidence) - (waiting ? sizeOf(waiting.evidence) : 0);
+    const count = held.count + (waiting ? 0 : 1);
+    if (count > MAX_WAITING || bytes > MAX_WAITING_BYTES) {
+      return done({ refused: "too many wait to be judged", again: true });
+    }
+    this.#held.set(source, { count, bytes });
     // What it shows now takes the place of what it showed before.
-    const waiting = this.#waiting.get(nameOf(source, client));
     if (waiting) return void Object.assign(waiting, { evidence, done });
-    this.#enqueue({ source, client, evidence, done, times: 0 });
+    const it = { source, client, evidence, done, times: 0 };
+    this.#waiting.set(name, it);
+    this.#enqueue(it);
   }
 
   #enqueue(it: Case): void {
-    const { source, client, evidence, done } = it;
-    const queue = this.#queues.get(source) ?? [];
-    this.#queues.set(source, queue);
-    const bytes = queue.reduce((sum, it) => sum + sizeOf(it.evidence), sizeOf(evidence));
-    if (queue.length >= MAX_WAITING || bytes > MAX_WAITING_BYTES) {
-      this.#waiting.delete(nameOf(source, client));
-      return done({ refused: "too many wait to be judged", again: true });
-    }
-    this.#waiting.set(nameOf(source, client), it);
+    const queue = this.#queues.get(it.source) ?? [];
+    this.#queues.set(it.source, queue);
     queue.push(it);
     this.#run();
+  }
+
+  /** It waits no more. */
+  #leave({ source, client, evidence }: Case): void {
+    this.#waiting.delete(nameOf(source, client));
+    const { count, bytes } = this.#held.get(source)!;
+    if (count === 1) this.#held.delete(source);
+    else this.#held.set(source, { count: count - 1, bytes: bytes - sizeOf(evidence) });
   }
 
   /** Takes up what waits, as far as there is room. */
@@ -151,8 +162,9 @@ export class Admissions {
     }
   }
 
-  async #take({ source, client, evidence, done }: Case): Promise<void> {
-    this.#waiting.delete(nameOf(source, client));
+  async #take(it: Case): Promise<void> {
+    const { client, evidence, done } = it;
+    this.#leave(it);
     const judged = await this.#judge(client, evidence);
     if (this.#stopped) return;
     if ("until" in judged) this.#keep(client, evidence);

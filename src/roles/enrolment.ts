@@ -3,7 +3,7 @@
  * for, again before that ends, and registers anew when no header shows it. What it shows goes to
  * servers of the committee alone, and only to those that are attested where it can tell.
  */
-import { Writer } from "../protocol/bytes.ts";
+import { isZero, Writer } from "../protocol/bytes.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { serverIndex } from "../protocol/manifest.ts";
 import type { Signer } from "../protocol/keys.ts";
@@ -149,9 +149,12 @@ export class Enrolment {
     }
     if (this.#showing) return;
     if (distrust) return stream.close(distrust);
+    const { instance, parameters: { anchor } } = manifest();
+    // A ticket names a machine: a server that asks for one where nobody is attested gets none.
+    if (wants.ticket && isZero(anchor)) return stream.close("it asks for a ticket, for no reason");
     this.#showing = true;
     try {
-      const who = { instance: manifest().instance, key: signer.key };
+      const who = { instance, anchor, key: signer.key };
       const { evidence, renew } = await showEvidence(own, environment, who, wants);
       if (this.#link.stream !== stream) return;
       this.#shownAt = environment.clock.now();

@@ -4,6 +4,7 @@
  */
 import { formatCollateral } from "../attest/collateral_json.ts";
 import { makeTicket, TICKET_MS } from "../attest/ticket.ts";
+import { equal, hex } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Attestation } from "./attestation.ts";
 import { Refused } from "./errors.ts";
@@ -32,7 +33,12 @@ export interface Shown {
 export async function showEvidence(
   options: OwnEvidenceOptions,
   environment: Environment,
-  who: { readonly instance: Uint8Array; readonly key: Uint8Array },
+  who: {
+    readonly instance: Uint8Array;
+    readonly key: Uint8Array;
+    /** The anchor that the instance's parameters name, 32 bytes; not zero. */
+    readonly anchor: Uint8Array;
+  },
   wants: Wanted,
 ): Promise<Shown> {
   const { attestation, token, life = TICKET_MS } = options, from = environment.clock.now();
@@ -49,8 +55,14 @@ export async function showEvidence(
           "ZIPNET_PLATFORM",
       );
     }
-    const { source, anchor: { fingerprint: anchor }, work = (task) => task() } = attestation;
-    const terms = { ...who, anchor, role: "client" as const, freshness: wants.freshness };
+    const { source, anchor: { fingerprint }, work = (task) => task() } = attestation;
+    if (!equal(fingerprint, who.anchor)) {
+      throw missing(
+        `it asks for a ticket under the anchor ${hex(who.anchor)}, this client's is ` +
+          `${hex(fingerprint)}; name the instance's in ZIPNET_ANCHOR`,
+      );
+    }
+    const terms = { ...who, role: "client" as const, freshness: wants.freshness };
     ticket = await work(() => makeTicket(source, { ...terms, from, until: from + life }));
   }
   const staples = wants.collateral ? attestation?.collateral.staples() ?? [] : [];

@@ -7,6 +7,7 @@ import { Enrolment, type EnrolmentOptions } from "../../src/roles/enrolment.ts";
 import { ASK, decodeEvidence, encodeWanted, REGISTER } from "../../src/roles/evidence.ts";
 import { CLIENT_REGISTRY } from "../../src/roles/streams.ts";
 import { NOW, platform } from "../attest/stage.ts";
+import { createManifest } from "../../src/protocol/manifest.ts";
 import { Play } from "../protocol/play.ts";
 import { peerOf, Wires } from "./wire.ts";
 
@@ -18,14 +19,17 @@ async function begin(options: Partial<EnrolmentOptions> = {}) {
   const play = new Play(301), wires = new Wires("client", play.clients[0].seed);
   wires.known.push(peerOf("server", play.servers[0].seed));
   const { signer, agreement: { key: agreement } } = play.clients[0], refused: string[] = [];
+  const fingerprint = play.random.bytes(32),
+    parameters = { ...play.parameters, anchor: fingerprint };
+  const manifest = createManifest({ ...play.manifest, parameters });
   const attestation = {
-    anchor: { fingerprint: play.random.bytes(32) },
+    anchor: { fingerprint },
     source: simulatedSource(platform),
     collateral: { staples: () => [] },
   } as unknown as Attestation;
   const enrolment = new Enrolment({
     ...{ network: wires, environment: wires.environment, signer },
-    manifest: () => play.manifest,
+    manifest: () => manifest,
     session: () => ({ agreement, time: NOW }),
     owed: () => false,
     own: { attestation },
@@ -35,7 +39,7 @@ async function begin(options: Partial<EnrolmentOptions> = {}) {
   await wires.pass(10);
   const [wire] = wires.to(CLIENT_REGISTRY);
   const freshness = play.random.bytes(40);
-  return { enrolment, wires, wire, refused, freshness, play };
+  return { enrolment, wires, wire, refused, freshness, play, own: attestation };
 }
 
 Deno.test("a client shows a ticket where one is wanted, over what the server said, and renews it", async () => {
@@ -92,12 +96,8 @@ Deno.test("a client that has no such thing ends, and says what to set", async ()
 Deno.test("a quote that cannot be made now is tried again", async () => {
   let tries = 0;
   const source = { quote: () => Promise.reject(new Error(`the host is away, ${++tries}`)) };
-  const anchor = { fingerprint: new Uint8Array(32) };
-  const attestation = { anchor, source } as unknown as Attestation;
-  const { wires, wire, freshness, refused } = await begin({
-    own: { attestation },
-    owed: () => true,
-  });
+  const { wires, wire, freshness, refused, own } = await begin({ owed: () => true });
+  Object.assign(own, { source });
   wire.frame(encodeWanted(WANTS, freshness));
   await settle();
   assert.equal(tries, 1);
@@ -106,4 +106,18 @@ Deno.test("a quote that cannot be made now is tried again", async () => {
   wire.sent.length = 0;
   await wires.pass(5_100);
   assert.equal(wire.sent[0][0], REGISTER, "it registers again, and will be asked again");
+});
+
+Deno.test("a ticket is shown neither where nobody is attested, nor under another anchor", async () => {
+  const play = new Play(301), plain = await begin({ manifest: () => play.manifest });
+  plain.wire.sent.length = 0;
+  plain.wire.frame(encodeWanted(WANTS, plain.freshness));
+  await settle();
+  assert.deepEqual(plain.wire.sent, []);
+  assert.match(plain.wire.closed!, /asks for a ticket, for no reason/);
+  const other = await begin();
+  Object.assign(other.own, { anchor: { fingerprint: new Uint8Array(32).fill(1) } });
+  other.wire.frame(encodeWanted(WANTS, other.freshness));
+  await settle();
+  assert.match(other.refused[0], /under the anchor [0-9a-f]{64}, this client's is (01){32}/);
 });
