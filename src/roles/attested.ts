@@ -39,6 +39,12 @@ export interface ServerTicket {
   readonly bytes: Uint8Array;
 }
 
+interface Pending extends ServerTicket {
+  readonly why: string;
+  /** Its server was told of in the log. */
+  told?: boolean;
+}
+
 interface Standing extends ServerTicket {
   readonly until: number;
   readonly cancel: () => void;
@@ -53,7 +59,7 @@ export class AttestedServers {
   /** Why a server has none, if one came. */
   readonly #refusals = new Map<string, string>();
   /** Tickets that cannot be judged yet: their collateral, or their record, is not here. */
-  readonly #pending = new Map<string, ServerTicket>();
+  readonly #pending = new Map<string, Pending>();
   readonly #listeners = new Set<TicketListener>();
   readonly #unsubscribe: () => void;
   #waiting = 0;
@@ -85,7 +91,7 @@ export class AttestedServers {
   refusal(key: Uint8Array): string | undefined {
     const name = hex(key);
     if (this.#standing.has(name)) return undefined;
-    return this.#refusals.get(name) ?? (this.#pending.has(name) ? "not judged yet" : "no ticket");
+    return this.#refusals.get(name) ?? this.#pending.get(name)?.why ?? "no ticket";
   }
 
   /** Called at each change; the returned function ends it. */
@@ -121,14 +127,14 @@ export class AttestedServers {
       const collateral = book.forQuote(ticket.quote, now);
       const judge = { instance, role: "server" as const, key, collateral, policy, now };
       const verified = await verifyTicket(ticket, judge);
-      if (freshness === "ahead") this.#wait({ key, bytes });
+      if (freshness === "ahead") this.#wait({ key, bytes, why: "it names a record still to come" });
       else this.#accept(key, bytes, verified);
       return true;
     } catch (error) {
       if (!(error instanceof AttestationError)) throw error;
       if (error.code === "collateral-missing") {
         book.want?.(decodeTicket(bytes).quote);
-        this.#wait({ key, bytes });
+        this.#wait({ key, bytes, why: error.message });
         return true;
       }
       this.#refuse(name, key, bytes, error);
@@ -183,10 +189,15 @@ export class AttestedServers {
     for (const listener of [...this.#listeners]) listener(key, error.message);
   }
 
-  #wait(ticket: ServerTicket): void {
-    const name = hex(ticket.key);
-    if (!this.#pending.has(name) && this.#pending.size >= MAX_ATTESTED) return;
-    this.#pending.set(name, ticket);
+  #wait(ticket: Pending): void {
+    const name = hex(ticket.key), before = this.#pending.get(name), { why } = ticket;
+    if (!before && this.#pending.size >= MAX_ATTESTED) return;
+    // What it waits for may be on the way: only what lasts is told.
+    const lasts = before?.why === why;
+    if (lasts && !before.told) {
+      this.options.environment.observe("warn", "server refused", { peer: name, reason: why });
+    }
+    this.#pending.set(name, { ...ticket, told: lasts });
     this.#cancelAgain();
     this.#cancelAgain = this.options.environment.clock.after(AGAIN_MS, () => this.#lookAgain());
   }

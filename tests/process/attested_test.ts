@@ -107,6 +107,32 @@ Deno.test("attested servers and clients as processes", async (t) => {
     },
   );
 
+  await t.step("a production server lets no simulated one near, and says why", async () => {
+    const { args, ...command } = server(it.site, 8, 3, secret(), it.bootstrap);
+    const real = drop(args, ["--platform", "--anchor"]);
+    const tdx = real.with(real.indexOf("simulated"), "tdx");
+    const node = await it.up({ ...command, args: [...tdx, "--platform", it.site.folder] });
+    await it.until("its operator is told", () =>
+      /"event":"server refused"[^\n]*collateral-missing/.test(node.log));
+    await goesOn(4);
+    ok(!/"event":"committee/.test(node.log));
+    node.child.kill("SIGKILL");
+    await it.until("its end", () => node.ending !== undefined, node);
+  });
+
+  await t.step("a server with another policy is no member: exit 4, and both ids", async () => {
+    it.servers[1].child.kill("SIGKILL");
+    await it.until("its end", () => it.servers[1].ending !== undefined, it.servers[1]);
+    const { code, line } = await it.ends(
+      it.serverCommand(1),
+      (args) => [...args, "--tcb=UpToDate"],
+    );
+    equal(code, 4);
+    match(line, /Refused: .*policy [0-9a-f]+ there, [0-9a-f]+ here/);
+    it.servers[1] = await it.up(it.serverCommand(1));
+    await goesOn(4);
+  });
+
   await t.step("a server that is killed comes back with another ticket", async () => {
     it.servers[1].child.kill("SIGKILL");
     await it.until("its end", () => it.servers[1].ending !== undefined, it.servers[1]);

@@ -74,6 +74,7 @@ Deno.test("who is garbled every time is told so after two more attempts, `once` 
   assert.deepEqual(told[0].progress.map((p) => p.kind), ["retrying", "retrying", "expired"]);
   assert.deepEqual(read(world, "unheard"), []);
   truthful(world, told);
+  await world.run(() => false, 2_000);
   assert.equal(bad(world), 4);
 });
 

@@ -96,7 +96,7 @@ Deno.test("servers: stale tickets are refused, those ahead wait for their record
   const [one, two] = [random.bytes(32), random.bytes(32)];
   assert.equal(attested.refusal(one), "no ticket");
   await attested.offer(one, await ticket(one, at(3)));
-  assert.equal(attested.refusal(one), "not judged yet");
+  assert.equal(attested.refusal(one), "it names a record still to come");
   assert.equal(attested.tickets.length, 0);
   for (const [round, archived] of records([1, 2, 3]).read(1, 9, Infinity).entries()) {
     assert.equal(archived.round, round + 1);
