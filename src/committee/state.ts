@@ -19,7 +19,7 @@ import { checkVouch, stands, type Vouch, Vouches, VOUCHES_PER_CLIENT } from "./v
 const MAX_VOIDED = 64;
 /** Most changes of the roster that wait for the end of a round, per client that may stand in it. */
 const MAX_WAITING_PER_CLIENT = 2;
-/** Most commands in a snapshot, beside those for clients: 4 each, and the vouches of each server. */
+/** Most commands in a snapshot, beside 4 for each client and the vouches of each server. */
 const MAX_SNAPSHOT = 40_000;
 
 /** The state of one committee; see the module comment. */
@@ -49,7 +49,7 @@ export class CommitteeState {
    * word before it makes a header: which must not name a roster that is another in the meantime.
    */
   waiting = new Map<string, Uint8Array>();
-  /** How often the leader said so, as far as this server applied it. */
+  /** How often they took effect, as far as this server applied it. */
   settles = 0;
 
   /**
@@ -120,10 +120,8 @@ export class CommitteeState {
       case "vouch":
         return this.#vouch(command.server, command.vouch);
       case "settle":
-        if (this.live) return false;
-        this.settles++;
-        this.#settle();
-        return true;
+        if (!this.live) this.#settle();
+        return !this.live;
     }
   }
 
@@ -222,9 +220,9 @@ export class CommitteeState {
   }
 
   #wait(command: Uint8Array): boolean {
-    const most = MAX_WAITING_PER_CLIENT * this.manifest.parameters.maxClients;
-    const name = hex(command);
-    if (this.waiting.size >= most || this.waiting.has(name)) return false;
+    const { maxClients } = this.manifest.parameters, name = hex(command);
+    const full = this.waiting.size >= MAX_WAITING_PER_CLIENT * maxClients;
+    if (full || this.waiting.has(name)) return false;
     this.waiting.set(name, command);
     return true;
   }
@@ -237,6 +235,7 @@ export class CommitteeState {
 
   /** What waits takes effect, in the order in which it came. */
   #settle(): void {
+    this.settles++;
     const commands = [...this.waiting.values()];
     this.waiting.clear();
     for (const command of commands) this.#perform(decodeCommand(command, this.manifest), false);

@@ -4,6 +4,7 @@
  * revoked loses its place. Peers are told no more than that they were refused.
  */
 import { parseCollateral } from "../attest/collateral_json.ts";
+import type { VerifiedCollateral } from "../attest/collateral.ts";
 import type { Policy } from "../attest/policy.ts";
 import { AttestationError } from "../attest/reasons.ts";
 import { decodeTicket, verifyTicket } from "../attest/ticket.ts";
@@ -11,7 +12,7 @@ import { hex } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Collaterals, Work } from "./attestation.ts";
 import type { Evidence, Wants } from "./evidence.ts";
-import { freshnessOf, judgeFreshness } from "./freshness.ts";
+import { type Fresh, freshnessOf, judgeFreshness } from "./freshness.ts";
 import type { Records } from "./records.ts";
 import { MAX_EVIDENCE_BYTES } from "./streams.ts";
 
@@ -153,19 +154,20 @@ export class Admissions {
     while (!this.#stopped && this.#judging < AT_ONCE) {
       const next = this.#next();
       if (!next) return;
-      if (this.#ahead(next)) continue;
+      const fresh = this.#fresh(next);
+      if (fresh === "ahead") continue;
       this.#judging++;
-      void this.#take(next).finally(() => {
+      void this.#take(next, fresh).finally(() => {
         this.#judging--;
         this.#run();
       });
     }
   }
 
-  async #take(it: Case): Promise<void> {
+  async #take(it: Case, fresh: Fresh): Promise<void> {
     const { client, evidence, done } = it;
     this.#leave(it);
-    const judged = await this.#judge(client, evidence);
+    const judged = await this.#judge(client, evidence, fresh);
     if (this.#stopped) return;
     if ("until" in judged) this.#keep(client, evidence);
     else if (!judged.again) this.#remember(client, judged.refused);
@@ -183,14 +185,14 @@ export class Admissions {
     return undefined;
   }
 
-  async #judge(client: Uint8Array, evidence: Evidence): Promise<Judged> {
+  async #judge(client: Uint8Array, evidence: Evidence, fresh: Fresh): Promise<Judged> {
     const { terms: { ticket, token }, environment: { clock }, work = (task) => task() } =
       this.options;
     try {
       const ends: number[] = [];
       if (ticket) {
         if (!evidence.ticket) throw new AttestationError("evidence-missing", "no ticket");
-        const fresh = judgeFreshness(decodeTicket(evidence.ticket), this.options.records);
+        decodeTicket(evidence.ticket);
         if (fresh !== "fresh") throw new AttestationError("ticket-stale");
         ends.push(await work(() => this.#verify(client, evidence)));
       }
@@ -209,33 +211,36 @@ export class Admissions {
     }
   }
 
-  /** Whether a ticket names a record that is still to come here: it is looked at again, later. */
-  #ahead(it: Case): boolean {
+  /** How fresh a ticket is; one that names a record still to come here is looked at again, later. */
+  #fresh(it: Case): Fresh {
     const { terms, environment: { clock }, records } = this.options, { ticket } = it.evidence;
-    if (!terms.ticket || !ticket || it.times >= AHEAD_TIMES) return false;
+    if (!terms.ticket || !ticket) return "fresh";
+    let fresh: Fresh;
     try {
-      if (judgeFreshness(decodeTicket(ticket), records) !== "ahead") return false;
+      fresh = judgeFreshness(decodeTicket(ticket), records);
     } catch {
-      return false;
+      return "stale"; // it is no ticket, which is said where it is judged
     }
-    it.times++;
+    if (fresh !== "ahead") return fresh;
+    if (it.times++ >= AHEAD_TIMES) return "stale";
     clock.after(AHEAD_MS, () => this.#enqueue(it));
-    return true;
+    return "ahead";
   }
 
   /** Until when a ticket grants anything. */
   async #verify(client: Uint8Array, { ticket: bytes, collateral: staple }: Evidence) {
     const { terms, instance, environment: { clock } } = this.options, now = clock.now();
     const { policy, collateral: book } = terms.ticket!, ticket = decodeTicket(bytes!);
+    let collateral: VerifiedCollateral;
     try {
-      book.forQuote(ticket.quote, now);
+      collateral = book.forQuote(ticket.quote, now);
     } catch (error) {
       if (!(error instanceof AttestationError)) throw error;
       if (error.code === "collateral-missing") book.want?.(ticket.quote);
       if (!staple) throw error;
       await book.offer(parseCollateral(staple), now);
+      collateral = book.forQuote(ticket.quote, now);
     }
-    const collateral = book.forQuote(ticket.quote, now);
     const judge = { instance, role: "client" as const, key: client, collateral, policy, now };
     return (await verifyTicket(ticket, judge)).grantedUntil;
   }

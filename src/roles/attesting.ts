@@ -13,13 +13,11 @@ import type { RoleOptions } from "../ops/role_options.ts";
 import type { Store } from "../ops/store.ts";
 import { readFile } from "../ops/system.ts";
 import { tdxSource } from "../ops/tsm_item.ts";
-import { isZero } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
 import type { Attestation as Terms } from "./attestation.ts";
 import type { Committee } from "./committee.ts";
-import { checkAnchor, CommitteeTickets } from "./committee_tickets.ts";
-import { Attestation } from "./errors.ts";
+import { type CommitteeTickets, judgeTickets } from "./committee_tickets.ts";
 
 /** What it works with. */
 export interface AttestingOptions {
@@ -98,24 +96,5 @@ export async function judgeCommittee(
   const { options: { role, attestation: { anchor } }, attestation: { required } } = p;
   const attestation = required || anchor !== undefined ? attesting() : undefined;
   if (!attestation) return undefined;
-  if (isZero(epochs.parameters.anchor)) {
-    throw new Attestation(
-      "the servers of this instance show no quotes, yet measurements or a root were named: leave " +
-        "them out, or look for an instance that is attested",
-    );
-  }
-  checkAnchor(epochs, attestation);
-  const tickets = new CommitteeTickets({
-    ...p,
-    attestation,
-    epochs,
-    serves: role === "aggregator",
-  });
-  try {
-    await tickets.met();
-    return tickets;
-  } catch (error) {
-    tickets.stop();
-    throw error;
-  }
+  return await judgeTickets({ ...p, attestation, epochs, serves: role === "aggregator" });
 }

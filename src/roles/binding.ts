@@ -2,14 +2,14 @@
 import { intelAnchor, trustAnchor } from "../attest/anchor.ts";
 import { CollateralBook } from "../attest/collateral_book.ts";
 import { createPolicy, MEASUREMENT_BYTES } from "../attest/policy.ts";
-import { type Fingerprint, isZero, unhex } from "../protocol/bytes.ts";
+import { type Fingerprint, unhex } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
 import type { Attestation as Terms } from "./attestation.ts";
 import { meetCommittee } from "./committee.ts";
-import { checkAnchor, CommitteeTickets } from "./committee_tickets.ts";
+import { type CommitteeTickets, judgeTickets } from "./committee_tickets.ts";
 import type { Epochs } from "./epochs.ts";
-import { Attestation, Protocol, type Refused } from "./errors.ts";
+import { Protocol, type Refused } from "./errors.ts";
 import type { OwnEvidenceOptions } from "./own_evidence.ts";
 import { type Watch, watchCommittee } from "./watch.ts";
 
@@ -92,7 +92,7 @@ export async function join(
       pin: pin === undefined ? undefined : unhex(pin, 32) as Fingerprint,
     });
     const { epochs } = committee, judges = options.measurements ?? options.anchor;
-    const tickets = judges && attestation && await judged({ ...common, attestation, epochs });
+    const tickets = judges && attestation && await judgeTickets({ ...common, attestation, epochs });
     return {
       ...{ network, epochs, tickets, own: { attestation, token: options.token } },
       follow: (refused) => watchCommittee({ ...common, committee, refused }),
@@ -132,23 +132,5 @@ function measurement(name: string, text: string): Uint8Array {
     return unhex(text, MEASUREMENT_BYTES);
   } catch (error) {
     throw new Protocol(`${name}: ${(error as Error).message}`);
-  }
-}
-
-/** Waits until every server has shown a ticket that fits. */
-async function judged(
-  options: ConstructorParameters<typeof CommitteeTickets>[0],
-): Promise<CommitteeTickets> {
-  if (isZero(options.epochs.parameters.anchor)) {
-    throw new Attestation("the servers of this instance show no quotes: leave out measurements");
-  }
-  checkAnchor(options.epochs, options.attestation);
-  const tickets = new CommitteeTickets(options);
-  try {
-    await tickets.met();
-    return tickets;
-  } catch (error) {
-    tickets.stop();
-    throw error;
   }
 }

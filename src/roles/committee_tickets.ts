@@ -2,7 +2,7 @@
  * How those who only look at the committee (clients, readers, aggregators) see that each of its
  * servers is attested: from whoever hands the tickets on.
  */
-import { equal, hex } from "../protocol/bytes.ts";
+import { equal, hex, isZero } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network } from "../universe/network.ts";
 import type { Attestation as Terms } from "./attestation.ts";
@@ -82,14 +82,30 @@ export class CommitteeTickets {
   }
 }
 
-/** Refuses an instance of another world: its parameters name another trust anchor. */
-export function checkAnchor(epochs: Epochs, { anchor }: Pick<Terms, "anchor">): void {
-  const theirs = epochs.parameters.anchor;
-  if (equal(theirs, anchor.fingerprint)) return;
-  throw new Attestation(
-    `the instance is attested under the anchor ${hex(theirs)}, expected ${
-      hex(anchor.fingerprint)
-    }` +
-      (anchor.simulated ? ", a development root" : ", Intel's"),
-  );
+/**
+ * Sees to it that each server of a committee is attested. Rejects with `Attestation` where one is
+ * not within the timeout, where nobody is, and where the instance names another trust anchor.
+ */
+export async function judgeTickets(options: CommitteeTicketsOptions): Promise<CommitteeTickets> {
+  const theirs = options.epochs.parameters.anchor, { anchor } = options.attestation;
+  if (isZero(theirs)) {
+    throw new Attestation(
+      "the servers of this instance show no quotes, yet measurements or a root were named: leave " +
+        "them out, or look for an instance that is attested",
+    );
+  }
+  if (!equal(theirs, anchor.fingerprint)) {
+    throw new Attestation(
+      `the instance is attested under the anchor ${hex(theirs)}, expected ` +
+        `${hex(anchor.fingerprint)}${anchor.simulated ? ", a development root" : ", Intel's"}`,
+    );
+  }
+  const tickets = new CommitteeTickets(options);
+  try {
+    await tickets.met();
+    return tickets;
+  } catch (error) {
+    tickets.stop();
+    throw error;
+  }
 }

@@ -7,7 +7,7 @@
  * there is none. A verifier judges it by the records that it has.
  */
 import { equal, Reader, Writer } from "../protocol/bytes.ts";
-import { peekPlace, type Place } from "../protocol/header.ts";
+import { peekPlace, type Place, PLACE_BYTES } from "../protocol/header.ts";
 import { FRESHNESS_BYTES, type Ticket } from "../attest/ticket.ts";
 import type { Records } from "./records.ts";
 
@@ -41,9 +41,23 @@ export function judgeFreshness(
   return !next || from <= next.time + FRESH_MS ? "fresh" : "stale";
 }
 
+/** Places that were read last, by where from: tickets that are made at one time name the same. */
+const MAX_PLACES = 16;
+const places = new WeakMap<Records, Map<number, Place>>();
+
 /** The place of the record of a round, or of the first one from it on. */
 function placeAt(records: Records, round: number, orLater = false): Place | undefined {
-  if (records.newest === 0 || round === 0) return undefined;
-  const [first] = records.read(round, 1, 1);
-  return first && (orLater || first.round === round) ? peekPlace(first.bytes) : undefined;
+  if (records.newest === 0 || round === 0 || round > records.newest) return undefined;
+  const known = places.get(records) ?? new Map<number, Place>();
+  places.set(records, known);
+  // Records are only added, and rise: what was the first from a round on stays so.
+  let place = known.get(round);
+  if (!place) {
+    const [first] = records.read(round, 1, 1);
+    if (!first) return undefined;
+    place = peekPlace(first.bytes.slice(0, PLACE_BYTES));
+    if (known.size >= MAX_PLACES) known.delete(known.keys().next().value!);
+    known.set(round, place);
+  }
+  return orLater || place.round === round ? place : undefined;
 }

@@ -20,7 +20,9 @@ import { Instance } from "../process/instance.ts";
 /** Peers that bring clients, each one after the other. */
 const PEERS = 8;
 /** Rounds before they come, as the reference. */
-const REFERENCE_ROUNDS = 20;
+const REFERENCE_ROUNDS = 8;
+/** Times of the interactive preset, which instances with as many clients have. */
+const TIMES = ["--round-period", "1s", "--fold-deadline", "400ms", "--round-deadline", "5s"];
 
 /** What came of it. */
 export interface Admitted {
@@ -39,7 +41,7 @@ export interface Admitted {
 
 /** Lets `count` clients come to an instance of three servers in which four take part. */
 export async function admit(count: number): Promise<Admitted> {
-  await using it = new Instance(`admit-${count}`, 3, () => [], undefined, true);
+  await using it = new Instance(`admit-${count}`, 3, () => TIMES, undefined, true);
   await it.start(4);
   const [reader] = it.readers;
   await it.until("a reference", () => reader.records.length >= REFERENCE_ROUNDS);

@@ -1,5 +1,6 @@
 /** What a client shows, to whom, and when again. */
 import assert from "node:assert/strict";
+import { setImmediate } from "node:timers";
 import { simulatedSource } from "../../src/attest/quote_source.ts";
 import { decodeTicket, TICKET_MS } from "../../src/attest/ticket.ts";
 import { type Attestation } from "../../src/roles/attestation.ts";
@@ -12,7 +13,7 @@ import { Play } from "../protocol/play.ts";
 import { peerOf, Wires } from "./wire.ts";
 
 const WANTS = { ticket: true, token: false, collateral: false };
-const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 2));
+const settle = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /** A client at a server, with what it was told and what it sent. */
 async function begin(options: Partial<EnrolmentOptions> = {}) {
