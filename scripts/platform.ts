@@ -136,9 +136,14 @@ async function show(folder: string, now: number): Promise<void> {
       `ZIPNET_RTMR1=${hex(rtmr1)}`,
       `ZIPNET_RTMR2=${hex(rtmr2)}`,
     );
-    lines.push(`ZIPNET_PLATFORM=${folder}`);
+    lines.push(`ZIPNET_ATTESTATION=simulated`, `ZIPNET_PLATFORM=${folder}`);
   }
   lines.push(`ZIPNET_ANCHOR=${folder}/${PLATFORM_ROOT}`);
+  if (files.machine) {
+    // Beside -P these replace the folders of the set.
+    const flags = `--allow-read=./data,${folder} --allow-write=./data`;
+    lines.push(`deno run -q --no-prompt -P=server ${flags} src/server.ts`);
+  }
   console.log(lines.join("\n"));
 }
 

@@ -100,7 +100,7 @@ async function anchorOf(
     : named;
   const path = file ?? (evidence === "simulated" ? `${platform}/${ROOT_FILE}` : undefined);
   if (path === undefined) return await intelAnchor();
-  const anchor = await readAnchor(() => readFile(path), where, file === undefined);
+  const anchor = await readAnchor(() => readFile(path), path, where, file === undefined);
   if (evidence === "tdx" && anchor.simulated) {
     refuse(
       `${both("attestation")} is tdx, yet ${where} holds a development root ` +
@@ -119,6 +119,7 @@ async function anchorOf(
 
 async function readAnchor(
   read: () => Uint8Array,
+  path: string,
   where: string,
   isDefault: boolean,
 ): Promise<TrustAnchor> {
@@ -128,7 +129,7 @@ async function readAnchor(
   } catch (error) {
     const reason = error instanceof Error ? error.name : "unknown error";
     const advice = reason === "NotCapable"
-      ? "add --allow-read with its path"
+      ? `run with --allow-read=${folderOf(path)} (beside -P it replaces the set's own folders)`
       : isDefault
       ? `simulated quotes need a simulated platform: name its folder in ${both("platform")}, or ` +
         `the development root in ${both("anchor")}`
@@ -151,6 +152,12 @@ function derOf(bytes: Uint8Array): Uint8Array {
   const chain = parseChain(bytes, "anchor");
   demand(chain.length === 1, "anchor-malformed", `${chain.length} certificates`);
   return chain[0];
+}
+
+/** What has to be granted for a file: its folder, or the file where it stands in none. */
+function folderOf(path: string): string {
+  const end = path.lastIndexOf("/");
+  return end > 0 ? path.slice(0, end) : path;
 }
 
 function refuse(message: string): never {

@@ -221,14 +221,18 @@ const REFUSED: [what: string, args: string[], message: string][] = [
   [
     "a platform that may not be read",
     [SIMULATED, "--platform=closed"],
-    "(NotCapable): add --allow-read",
+    "(NotCapable): run with --allow-read=closed",
   ],
   [
     "a root that is not there",
     [SIMULATED, "--anchor=nowhere"],
     `${NAMED} cannot be read (NotFound): expected the path of a root certificate`,
   ],
-  ["a root that may not be read", [TDX, "--anchor=closed"], "(NotCapable): add --allow-read"],
+  [
+    "a root that may not be read",
+    [TDX, "--anchor=closed"],
+    "(NotCapable): run with --allow-read=closed",
+  ],
   [
     "two roots",
     [SIMULATED, "--anchor=two.pem"],
