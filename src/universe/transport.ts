@@ -40,8 +40,41 @@ export interface Target {
   readonly addresses: readonly string[];
 }
 
+/** What becomes of a gossiped message: passed on, or dropped, or dropped and its sender scored down. */
+export type Verdict = "accept" | "ignore" | "reject";
+
+/** A topic that was joined. */
+export interface Gossip {
+  /** Neighbours on the topic now. */
+  readonly neighbours: number;
+  /** Hands a message to the neighbours, who pass it on. Never throws; without neighbours it is lost. */
+  publish(message: Uint8Array): void;
+  /** Leaves the topic. Idempotent. */
+  leave(): void;
+}
+
+/** Who hears a topic. */
+export interface GossipEvents {
+  /** A message new to this node, of whatever length; `from` is the neighbour's id as hex. */
+  message(bytes: Uint8Array, from: string): Verdict;
+  /** A neighbour on the topic is there. */
+  neighbour(id: string): void;
+}
+
+/** Where peers that share a key leave a trace of themselves. What is found is a hint. */
+export interface Rendezvous {
+  /** Keeps this node to be found under a key of 32 bytes, until the returned function is called. */
+  provide(key: Uint8Array): () => void;
+  /** Addresses of some who provide a key; ends with what was found when the signal says so. */
+  find(key: Uint8Array, signal: AbortSignal): Promise<string[]>;
+}
+
 /** A column of the universe. */
 export interface Transport {
+  /** Joins a topic. Call before `listen` or later; messages above its bound are never sent. */
+  gossip?(topic: string, events: GossipEvents): Gossip;
+  /** Ways to find a first peer, or one of an instance; none unless the node was given some. */
+  readonly rendezvous?: readonly Rendezvous[];
   /** Throws a `NetworkError` with code `address` if the address cannot be used here. */
   check(address: string): void;
   /** Registers who gets inbound links of a protocol. Call before `listen`. */
