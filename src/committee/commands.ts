@@ -9,7 +9,8 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { decodeRegistration, type Registration } from "../protocol/registration.ts";
 import { decodeSigned, encodeSigned, type Signed } from "../protocol/statements.ts";
-import { decodeVouch, encodeVouch, type Vouch } from "./vouches.ts";
+import { MAX_COMMAND_BYTES } from "./engine.ts";
+import { decodeVouch, encodeVouch, stands, type Vouch } from "./vouches.ts";
 
 /** A command; `places` and `seat` stand in snapshots only. */
 export type Command =
@@ -39,7 +40,9 @@ export type Command =
   | { readonly kind: "uncarried"; readonly record: RecordHash }
   /** Changes of the roster that wait take effect. */
   | { readonly kind: "settle" }
-  | { readonly kind: "vouch"; readonly server: number; readonly vouch: Vouch };
+  | { readonly kind: "vouch"; readonly server: number; readonly vouch: Vouch }
+  /** Encoded commands about clients, which come in numbers: `register`, `vouch`. */
+  | { readonly kind: "batch"; readonly commands: readonly Uint8Array[] };
 
 const COMMANDS = [
   "bundle",
@@ -57,7 +60,11 @@ const COMMANDS = [
   "uncarried",
   "vouch",
   "settle",
+  "batch",
 ] as const;
+
+/** What may stand in a batch. */
+const BATCHED: readonly unknown[] = ["register", "vouch"];
 
 /** Longest reason in a command, in bytes. */
 const MAX_REASON = 400;
@@ -97,7 +104,27 @@ export function encodeCommand(c: Command): Uint8Array {
       return out.end();
     case "vouch":
       return out.u16(c.server).bytes(encodeVouch(c.vouch)).end();
+    case "batch":
+      for (const command of c.commands) out.vector(command);
+      return out.end();
   }
+}
+
+/** As few commands as hold these, none longer than an engine takes. */
+export function batches(commands: readonly Uint8Array[]): Uint8Array[] {
+  const out: Uint8Array[][] = [];
+  let length = Infinity;
+  for (const command of commands) {
+    length += 4 + command.length;
+    if (length > MAX_COMMAND_BYTES) {
+      out.push([]);
+      length = 1 + 4 + command.length;
+    }
+    out.at(-1)!.push(command);
+  }
+  return out.map((some) =>
+    some.length === 1 ? some[0] : encodeCommand({ kind: "batch", commands: some })
+  );
 }
 
 /** Reads a command; what is signed in it is checked where it is applied, but for registrations. */
@@ -157,10 +184,28 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
         return { kind };
       case "vouch":
         return { kind, server: serverOf(reader, manifest), vouch: decodeVouch(rest()) };
+      case "batch": {
+        const commands: Uint8Array[] = [];
+        while (reader.left > 0) {
+          const one = reader.bounded(1, reader.left, "command");
+          if (!BATCHED.includes(COMMANDS[one[0]])) {
+            reader.fail("range", `a batch with kind ${one[0]}`);
+          }
+          commands.push(one);
+        }
+        return { kind, commands };
+      }
     }
   })();
   reader.end();
   return command;
+}
+
+/** What has to wait for the end of a round, whose header names the roster. */
+export function changesRoster(command: Command): boolean {
+  const { kind } = command;
+  return kind === "register" || kind === "leave" || kind === "expire" ||
+    (kind === "vouch" && !stands(command.vouch));
 }
 
 function serverOf(reader: Reader, manifest: Manifest): number {

@@ -5,7 +5,7 @@
 import { hex } from "../protocol/bytes.ts";
 import type { Signed } from "../protocol/statements.ts";
 import type { Clock } from "../universe/environment.ts";
-import { type Command, encodeCommand } from "./commands.ts";
+import { batches, type Command, encodeCommand } from "./commands.ts";
 
 /** How long until a command that was not applied is offered again. */
 const OFFER_AGAIN_MS = 1_000;
@@ -18,10 +18,20 @@ export class Proposals {
 
   /** Offers a command under a name that is the same whenever it is owed again. */
   offer(name: string, command: Command): void {
+    if (this.#due(name)) this.propose(encodeCommand(command));
+  }
+
+  /** Offers what is owed for many clients, as few commands. */
+  together(offers: Iterable<readonly [name: string, command: Uint8Array]>): void {
+    const due = [...offers].flatMap(([name, command]) => this.#due(name) ? [command] : []);
+    for (const batch of batches(due)) this.propose(batch);
+  }
+
+  #due(name: string): boolean {
     const now = this.clock.now(), last = this.#offered.get(name);
-    if (last !== undefined && now - last < OFFER_AGAIN_MS) return;
+    if (last !== undefined && now - last < OFFER_AGAIN_MS) return false;
     this.#offered.set(name, now);
-    this.propose(encodeCommand(command));
+    return true;
   }
 
   /** Offers a signed statement; `round` is the record's for a FINAL. */

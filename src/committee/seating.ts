@@ -4,24 +4,30 @@
  */
 import { hex } from "../protocol/bytes.ts";
 import type { Registration } from "../protocol/registration.ts";
+import { encodeCommand } from "./commands.ts";
 import type { Proposals } from "./proposals.ts";
 import type { CommitteeState } from "./state.ts";
 
 /** How long a registration is offered; one that the order does not take is no use for longer. */
 const OFFER_MS = 60_000;
 
-/** How often all that wait are looked at, beside when one comes: a member reacts far more often. */
+/** How often what waits is looked at; what came meanwhile is offered together. */
 const LOOK_MS = 100;
 
 /** How far a registration's session time may be from this server's clock. */
 const MAX_SESSION_SKEW_MS = 86_400_000;
 
+interface Waiting {
+  readonly registration: Registration;
+  readonly until: number;
+  readonly command: Uint8Array;
+  /** The command in hex, as the state names what the order has and the roster not yet. */
+  readonly ordered: string;
+}
+
 /** See the module comment; bounded by `maxClients`. */
 export class Seating {
-  readonly #waiting = new Map<
-    string,
-    { readonly registration: Registration; readonly until: number }
-  >();
+  readonly #waiting = new Map<string, Waiting>();
 
   #look = 0;
 
@@ -48,22 +54,22 @@ export class Seating {
     const name = hex(registration.client), before = this.#waiting.get(name);
     if (before && before.registration.session > registration.session) return;
     if (!before && this.#waiting.size >= this.maxClients) return;
-    this.#waiting.set(name, { registration, until: now + OFFER_MS });
-    this.#look = 0;
+    const command = encodeCommand({ kind: "register", registration }), ordered = hex(command);
+    this.#waiting.set(name, { registration, until: now + OFFER_MS, command, ordered });
   }
 
   /** Offers what the state has not seated yet, of clients that it would seat. */
   owe(state: CommitteeState, proposals: Proposals, now: number): void {
-    if (now < this.#look) return;
+    if (this.#waiting.size === 0 || now < this.#look) return;
     this.#look = now + LOOK_MS;
-    const { registry } = state;
-    for (const [name, { registration, until }] of this.#waiting) {
+    const { registry, waiting } = state, owed: [string, Uint8Array][] = [];
+    for (const [name, { registration, until, command, ordered }] of this.#waiting) {
       const { client, session } = registration, seated = registry.session(client);
-      if (!state.admissible(client)) {
-        if (now >= until) this.#waiting.delete(name);
-      } else if (now >= until || (seated !== undefined && seated >= session)) {
-        this.#waiting.delete(name);
-      } else proposals.offer(`register ${name} ${session}`, { kind: "register", registration });
+      if (now >= until || (seated !== undefined && seated >= session)) this.#waiting.delete(name);
+      else if (state.admissible(client) && !waiting.has(ordered)) {
+        owed.push([`register ${name} ${session}`, command]);
+      }
     }
+    proposals.together(owed);
   }
 }

@@ -10,7 +10,7 @@ import { equal, type HeaderHash, hex, Reader, type RecordHash, Writer } from "..
 import type { Manifest } from "../protocol/manifest.ts";
 import { serverIndex } from "../protocol/manifest.ts";
 import { conviction, type Signed, verifyStatement } from "../protocol/statements.ts";
-import { type Command, decodeCommand, encodeCommand } from "./commands.ts";
+import { changesRoster, type Command, decodeCommand, encodeCommand } from "./commands.ts";
 import { Registry } from "./registry.ts";
 import type { Finals, Live, StateEvents } from "./state_terms.ts";
 import { checkVouch, stands, type Vouch, Vouches, VOUCHES_PER_CLIENT } from "./vouches.ts";
@@ -122,6 +122,8 @@ export class CommitteeState {
       case "settle":
         if (!this.live) this.#settle();
         return !this.live;
+      case "batch":
+        return command.commands.map((one) => this.apply(one)).includes(true);
     }
   }
 
@@ -390,11 +392,4 @@ export class CommitteeState {
     this.events.voided?.(live, reason);
     return true;
   }
-}
-
-/** What has to wait for the end of a round, whose header names the roster. */
-function changesRoster(command: Command): boolean {
-  const { kind } = command;
-  return kind === "register" || kind === "leave" || kind === "expire" ||
-    (kind === "vouch" && !stands(command.vouch));
 }

@@ -4,13 +4,14 @@
  */
 import { hex } from "../protocol/bytes.ts";
 import type { Signer } from "../protocol/keys.ts";
+import { encodeCommand } from "./commands.ts";
 import type { Proposals } from "./proposals.ts";
 import type { CommitteeState } from "./state.ts";
 import { createVouch, stands, type Vouch, VOUCHES_PER_CLIENT } from "./vouches.ts";
 
 /** How long a client may stand in the roster after its vouch ended: until the order knows of it. */
 export const LAPSE_GRACE_MS = 60_000;
-/** How often all words are looked at, beside when one is given: a member reacts far more often. */
+/** How often what is owed is looked at; words given meanwhile are offered together. */
 const OWE_MS = 100;
 /** How often this server looks for vouches that ended. */
 const LOOK_MS = 1_000;
@@ -65,13 +66,15 @@ export class Vouching {
         if (stands(vouch) && vouch.until < now) this.say(vouch.client, 0, state, now);
       }
     }
-    if (now < this.#next) return;
+    if (this.#owed.size === 0 || now < this.#next) return;
     this.#next = now + OWE_MS;
+    const owed: [string, Uint8Array][] = [];
     for (const [name, vouch] of this.#owed) {
       const known = state.vouches.of(self, vouch.client);
       if (known && known.time >= vouch.time) this.#owed.delete(name);
-      else proposals.offer(`vouch ${name} ${vouch.time}`, { kind: "vouch", server: self, vouch });
+      else owed.push([name + vouch.time, encodeCommand({ kind: "vouch", server: self, vouch })]);
     }
+    proposals.together(owed);
   }
 
   #owe(name: string, vouch: Vouch): void {
@@ -80,6 +83,5 @@ export class Vouching {
       if (this.#owed.size >= most) this.#owed.delete(this.#owed.keys().next().value!);
     }
     this.#owed.set(name, vouch);
-    this.#next = 0;
   }
 }

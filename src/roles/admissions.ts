@@ -1,5 +1,6 @@
 /**
- * How a server judges what clients show: a few at a time, off the round's path, from bounded queues, one for each other server that sends what its clients showed and one for its own. What was
+ * How a server judges what clients show: one after the other, off the round's path, from bounded
+ * queues, one for each other server that sends what its clients showed and one for its own. What was
  * accepted is kept in memory and judged again when collateral changes, so that a platform that is
  * revoked loses its place. Peers are told no more than that they were refused.
  */
@@ -25,8 +26,8 @@ const MAX_KEPT_BYTES: number = 64 * 2 ** 20;
 export const REFUSED_MS = 5_000;
 /** Clients of whom a refusal is remembered. */
 const MAX_REFUSED = 4_096;
-/** What is judged at one time: verifying waits for other threads, and they for it. */
-const AT_ONCE = 8;
+/** What is judged at one time: rounds come first, and verifying waits for other threads anyway. */
+const AT_ONCE = 1;
 /** How often, and how many times, a ticket is looked at again that names a record still to come. */
 const AHEAD_MS = 500, AHEAD_TIMES = 10;
 

@@ -1,6 +1,12 @@
 /** Vouches: nobody stands in the roster without the word of every server, for as long as it holds. */
 import assert from "node:assert/strict";
-import { type Command, encodeCommand } from "../../src/committee/commands.ts";
+import {
+  batches,
+  type Command,
+  decodeCommand,
+  encodeCommand,
+} from "../../src/committee/commands.ts";
+import { MAX_COMMAND_BYTES } from "../../src/committee/engine.ts";
 import { Proposals } from "../../src/committee/proposals.ts";
 import { CommitteeState } from "../../src/committee/state.ts";
 import { createVouch, decodeVouch, encodeVouch } from "../../src/committee/vouches.ts";
@@ -172,4 +178,55 @@ Deno.test("in a new order a server says again what still stands", () => {
     vouching.owe(state, proposals, now);
     assert.equal(offered.length, count);
   }
+});
+
+Deno.test("words about many clients go as few commands, which mean the same as each by itself", () => {
+  const many = Array.from({ length: 40 }, (_, i) =>
+    encodeCommand({
+      kind: "vouch",
+      server: i % 3,
+      vouch: vouchOf(i % 3, NOW, NOW + 1_000, i < 3 ? client.key : random.bytes(32)),
+    }));
+  const few = batches([...many, encodeCommand({ kind: "register", registration })]);
+  assert.ok(few.length <= 6, `${few.length} commands`);
+  assert.ok(few.every(({ length }) => length <= MAX_COMMAND_BYTES));
+  const one = fresh().state, other = fresh().state;
+  for (const command of few) assert.equal(one.apply(command), true);
+  for (const command of many) other.apply(command);
+  register(other);
+  assert.equal(one.registry.size, 1);
+  assert.deepEqual(one.snapshot(), other.snapshot());
+  assert.equal(one.apply(few[0]), false, "nothing new");
+  assert.deepEqual(batches(many.slice(0, 1)), many.slice(0, 1));
+  assert.deepEqual(batches([]), []);
+});
+
+Deno.test("a batch holds nothing but words about clients, whole", () => {
+  const vouch = encodeCommand({ kind: "vouch", server: 0, vouch: vouchOf(0) });
+  const batch = (...commands: Uint8Array[]) => encodeCommand({ kind: "batch", commands });
+  for (
+    const bad of [
+      batch(vouch, encodeCommand({ kind: "settle" })),
+      batch(batch(vouch)),
+      batch(vouch, new Uint8Array(0)),
+      batch(vouch).slice(0, -1),
+      batch(Uint8Array.of(255)),
+    ]
+  ) {
+    assert.throws(() => decodeCommand(bad, manifest), { name: "ProtocolError" });
+    const { state } = fresh();
+    assert.throws(() => state.apply(bad));
+    assert.equal(state.vouches.of(0, client.key), undefined, "nothing of it took effect");
+  }
+});
+
+Deno.test("what waits for the end of a round waits also when it came in a batch", () => {
+  const { state } = seated();
+  apply(state, { kind: "settle" });
+  const taken = vouchOf(1, NOW + 1, 0);
+  const command = encodeCommand({ kind: "vouch", server: 1, vouch: taken });
+  assert.equal(apply(state, { kind: "batch", commands: [command] }), true);
+  assert.equal(state.registry.size, 1);
+  assert.equal(apply(state, { kind: "settle" }), true);
+  assert.equal(state.registry.size, 0);
 });

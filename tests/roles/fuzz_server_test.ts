@@ -56,6 +56,7 @@ function proposes(p: Podium, fair: (command: Command) => boolean) {
 Deno.test("fuzz: registrations and leaves, of a client and through a server", async () => {
   const p = await new Podium(210).begin();
   for (const i of [0, 1]) p.registry.frame(p.registration("register", i));
+  await p.wires.pass(400); // registrations are offered together, at most every 100 ms
   const target = (kind: "register" | "leave"): Target => ({
     kind: `server: client-registry, ${kind}`,
     good: p.registration(kind, 3),
@@ -230,6 +231,7 @@ Deno.test("fuzz: PREPARE, PARTIAL, VOID, FINAL and the leader's word", async () 
 Deno.test("fuzz: expiry, joining, and what servers ask each other for", async () => {
   const p = await new Podium(214).begin(), { clients } = p.play;
   for (const i of [0, 1]) p.registry.frame(p.registration("register", i));
+  await p.wires.pass(400); // registrations are offered together, at most every 100 ms
   const client = clients[1].signer.key;
   const forge = (random: Random) =>
     p.proposal({ kind: "expire", index: random.pick([0, 2, 2 ** 32 - 1]), client });
