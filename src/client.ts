@@ -32,6 +32,7 @@ await runRole(
       round: () => mouth.round(),
     });
     onStop(() => client.stop("shutdown"));
+    p.telemetry.ready(() => client.ready ? undefined : "no envelope was accepted yet");
     mouth.open(client.outbox);
   },
 );

@@ -11,12 +11,13 @@ import { PRESETS } from "./protocol/parameters.ts";
 import { admittingOf, gateOf } from "./roles/admitting.ts";
 import { CommitteeServer } from "./roles/committee_server.ts";
 import { runRole } from "./roles/process.ts";
+import { watchServer } from "./roles/telemetry.ts";
 
 /** File of the data folder that holds the committee. */
 const MANIFEST_FILE = "manifest";
 
 await runRole("server", Deno.args, async (p) => {
-  const { options, environment, network, signer, instance: { id: instance }, up, onStop, fail } = p;
+  const { options, environment, instance: { id: instance }, up, onStop, fail } = p;
   const { admission, data, preset, committeeSize: size, connectTimeout: remindMs } = options;
   const { etcd: url } = options;
   const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
@@ -24,10 +25,8 @@ await runRole("server", Deno.args, async (p) => {
   const raft = await raftEngine(environment), archive = folder.archive("archive");
   const { tickets, admissions } = await admittingOf({ ...p, folder, records: archive });
   const server = new CommitteeServer({
-    network,
-    environment,
+    ...p,
     gate: gateOf({ ...p, attested: tickets?.attested }),
-    signer,
     remindMs,
     instance,
     size,
@@ -47,6 +46,7 @@ await runRole("server", Deno.args, async (p) => {
     failed: fail,
   });
   onStop(() => (server.stop(), tickets?.stop()));
+  watchServer(p, server, tickets?.attested);
   await up();
   tickets?.start();
   server.start();

@@ -25,6 +25,8 @@ export interface Engine {
   readonly leader: number | undefined;
   /** Servers that the leader can reach, the leader included; meaningful at the leader. */
   readonly present: ReadonlySet<number>;
+  /** Place in the order up to which commands were applied here; the same numbers on all servers. */
+  readonly applied: number;
   /** Begins: the host is ready to be called. Called once, before anything else. */
   start(): void;
   /** Ends: nothing is called and no timer runs any more. Idempotent. */

@@ -103,6 +103,10 @@ export class RaftEngine implements Engine {
     return this.#leader;
   }
 
+  get applied(): number {
+    return this.#applied;
+  }
+
   get present(): ReadonlySet<number> {
     const { self } = this.options;
     const caughtUp = this.#core?.status().progress.filter(({ id, state }) =>

@@ -192,6 +192,29 @@ function portOf({ port, protocol }: URL): string {
   return port || (protocol === "https:" ? "443" : "80");
 }
 
+/** Where something is served: a host's address and a port, 0 for any free one. */
+export interface BindAddress {
+  readonly host: string;
+  readonly port: number;
+  /** Whether only this machine reaches it. */
+  readonly loopback: boolean;
+}
+
+/** An address and a port to serve at. */
+export const bindAddress: Kind<BindAddress> = {
+  placeholder: "HOST:PORT",
+  expected: "an address and a port, such as 127.0.0.1:9464 or [::1]:9464",
+  read(value) {
+    const match = /^(?:\[([0-9a-fA-F:]+)\]|([0-9.]+)):(\d{1,5})$/.exec(value);
+    const host = match?.[1] ?? match?.[2] ?? "", port = Number(match?.[3]);
+    if (match && port <= 65_535 && (match[1] ? isIPv6(host) : isIPv4(host))) {
+      return { host, port, loopback: host.startsWith("127.") || host === "::1" };
+    }
+    const bare = /^(?:localhost)?:?(\d{1,5})$/.exec(value);
+    throw new Malformed(bare && Number(bare[1]) <= 65_535 ? `127.0.0.1:${bare[1]}` : undefined);
+  },
+};
+
 /** The seed of a node's identity, 32 bytes: 64 hex digits are the seed, other text is hashed. */
 export const seed: Kind<Uint8Array> = {
   placeholder: "SEED",

@@ -8,6 +8,7 @@ import type { Level } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
 import { type Admission, admission } from "./admission_options.ts";
 import { attestation, type AttestationOptions } from "./attestation_options.ts";
+import type { BindAddress } from "./kinds.ts";
 import type { LogFormat } from "./log.ts";
 import { type OptionName, OPTIONS, type Values, variableOf } from "./table.ts";
 
@@ -27,6 +28,8 @@ export interface CommonOptions {
   readonly secret?: Uint8Array;
   /** What it shows of its machine, and what others must show of theirs. */
   readonly attestation: AttestationOptions;
+  /** Where metrics and health are served; undefined: nowhere. */
+  readonly metrics?: BindAddress;
   readonly log: Level;
   /** Undefined: text on a terminal, else JSON. */
   readonly logFormat?: LogFormat;
@@ -137,6 +140,7 @@ export function assemble<R extends Role>(
     announce: values.announce ?? [],
     secret: values.secret,
     attestation: attestation(role, values, given, parser),
+    metrics: metrics(role, values, parser),
     log: values.log!,
     logFormat: values.logFormat,
     stopWithStdin: values.stopWithStdin!,
@@ -162,6 +166,18 @@ export function assemble<R extends Role>(
     reader: () => ({ ...common, ...reader(values, given, parser) }),
   };
   return make[role]();
+}
+
+function metrics(
+  role: Role,
+  { metrics: address }: Values,
+  { refuse, both }: Parser,
+): BindAddress | undefined {
+  if (role !== "client" || !address || address.loopback) return address;
+  return refuse(
+    `${both("metrics")} of a client: expected a loopback address, got ${address.host}: what it ` +
+      `counts tells when it talks; take 127.0.0.1:${address.port}`,
+  );
 }
 
 function server(

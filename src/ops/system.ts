@@ -3,6 +3,7 @@
  * module gets these as arguments; a test refuses them elsewhere (but in the libp2p column).
  * Importing this one touches nothing and needs no permission.
  */
+import { cpuUsage } from "node:process";
 import type { Clock, Random } from "../universe/environment.ts";
 import { EXIT, type ExitCode } from "./exit.ts";
 
@@ -56,6 +57,12 @@ export function readEnvironment(secrets: readonly string[]): Record<string, stri
       "the ZIPNET_* variables may not be read: add --allow-env=ZIPNET_* --ignore-env",
     );
   }
+}
+
+/** What this process uses: resident memory in bytes, and CPU time in seconds. */
+export function usage(): { readonly resident: number; readonly cpu: number } {
+  const { user, system } = cpuUsage();
+  return { resident: Deno.memoryUsage().rss, cpu: (user + system) / 1e6 };
 }
 
 /** The whole text of a file; the errors are Deno's. */

@@ -7,6 +7,7 @@ import { LIMITS, MAX_SERVERS } from "../protocol/parameters.ts";
 import type { Role } from "../universe/network.ts";
 import { ATTESTATION_OPTIONS } from "./attestation_rows.ts";
 import {
+  bindAddress,
   choice,
   committeeSecret,
   duration,
@@ -232,6 +233,18 @@ export const OPTIONS = {
     kind: flag,
     default: "false",
     meaning: "one JSON object a line on standard output, and for a client on standard input",
+  }),
+  metrics: row({
+    roles: ROLES,
+    kind: bindAddress,
+    absent: "not served",
+    meaning: {
+      server: "bind address of /metrics, /healthz, /readyz",
+      aggregator: "bind address of /metrics, /healthz, /readyz",
+      client: "bind address of /metrics, /healthz, /readyz; on loopback only, since its numbers " +
+        "tell when it talks",
+      reader: "bind address of /metrics, /healthz, /readyz",
+    },
   }),
   log: row({
     roles: ROLES,

@@ -100,6 +100,11 @@ export class Aggregator {
     this.#connect();
   }
 
+  /** Round of the newest certified record here. */
+  get newest(): number {
+    return this.#feed.newest;
+  }
+
   /** The epochs were added to: this is the lineage from now on. */
   hand(lineage: Uint8Array): void {
     this.#lineage = lineage;

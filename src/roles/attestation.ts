@@ -17,6 +17,8 @@ export interface Collaterals {
   onChange(listener: () => void): () => void;
   /** Asks for that of a quote's platform, where there is somebody to ask. */
   want?(quote: Uint8Array): void;
+  /** When the first part of what is in use ends, Unix ms, where that is known. */
+  until?(now: number): number | undefined;
   /** All of it, to hand on. */
   staples(): readonly Collateral[];
 }

@@ -79,6 +79,11 @@ export class AttestedServers {
     return [...this.#standing.values()];
   }
 
+  /** Until when a server's ticket holds, Unix ms. */
+  until(key: Uint8Array): number | undefined {
+    return this.#standing.get(hex(key))?.until;
+  }
+
   /** Ends all of it. */
   stop(): void {
     this.#stopped = true;

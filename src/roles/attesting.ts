@@ -56,6 +56,7 @@ export function attestingOf(p: AttestingOptions): Attesting | undefined {
       forQuote: (quote, now) => book.forQuote(quote, now),
       onChange: (listener) => book.onChange(listener),
       staples: () => book.staples(),
+      until: (now) => book.until(now),
       want(quote) {
         try {
           void keeper.want(familyOf(quote));

@@ -51,6 +51,11 @@ export class CommitteeServer {
     });
   }
 
+  /** The server of the present epoch, once its committee stands. */
+  get server(): Server | undefined {
+    return this.#server;
+  }
+
   /** Begins, once the network is up. */
   start(): void {
     this.#gathering.start();

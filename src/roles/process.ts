@@ -30,6 +30,7 @@ import type { Attestation as Terms } from "./attestation.ts";
 import { attestingOf, judgeCommittee } from "./attesting.ts";
 import { type Committee, meetCommittee } from "./committee.ts";
 import type { CommitteeTickets } from "./committee_tickets.ts";
+import { type Telemetry, telemetry } from "./telemetry.ts";
 import { type Refused, ZipnetError } from "./errors.ts";
 import { type Watch, watchCommittee } from "./watch.ts";
 
@@ -45,6 +46,8 @@ export interface RoleProcess<R extends Role> {
   readonly instance: { readonly id: Uint8Array; readonly name: string };
   /** Starts the network and says so: in the log, and as the first line of output where that is JSON. */
   up(): Promise<void>;
+  /** Whoever watches this process. */
+  readonly telemetry: Telemetry;
   /** What it judges tickets by and has them made with, where anything is attested; made once. */
   attesting(marks?: Store): Terms | undefined;
   /**
@@ -130,7 +133,6 @@ export async function runRole<R extends Role>(
       clock: systemClock,
     });
     for (const reason of attestation.warnings) observe("warn", "attestation", { reason });
-    const environment: Environment = { clock: systemClock, random: systemRandom, observe };
     const secret = options.secret ?? systemRandom(32);
     const universe = universeId(options.universe);
     const instance = { id: instanceId(universe, options.instance), name: options.instance };
@@ -160,6 +162,13 @@ export async function runRole<R extends Role>(
       }
     };
     if (local({ options, signer: self, instance, print })) return await end();
+    const told = telemetry(role, instance.name, options.metrics, {
+      clock: systemClock,
+      random: systemRandom,
+      observe,
+    });
+    const { environment } = told;
+    tasks.push(() => told.stop());
     const { libp2pNetwork } = await import("../universe/libp2p.ts");
     const network = libp2pNetwork({
       environment,
@@ -178,6 +187,10 @@ export async function runRole<R extends Role>(
       const made = attestingOf({ options, environment, attestation, marks });
       if (made) tasks.push(made.stop);
       attested = made;
+      told.read("collateral_expiry_seconds", () => {
+        const now = systemClock.now(), until = made?.terms.collateral.until?.(now);
+        return until === undefined ? undefined : (until - now) / 1_000;
+      });
       return made?.terms;
     };
     await body({
@@ -189,6 +202,7 @@ export async function runRole<R extends Role>(
       instance,
       async up() {
         await network.start();
+        told.serve(network);
         const { id, addresses } = network.self;
         // A client's and a reader's output is for people, unless it is asked for as JSON.
         if (!("json" in options) || options.json) {
@@ -202,6 +216,7 @@ export async function runRole<R extends Role>(
           listen: addresses.join(" "),
         });
       },
+      telemetry: told,
       attesting,
       async meet() {
         const { universe, connectTimeout: timeout } = options;

@@ -37,6 +37,7 @@ export async function followLog(p: Process): Promise<void> {
   const committee = await p.meet(), { epochs, lineage } = committee;
   if (after) checkPlace(after, epochs, `${data}/reader`);
   if (json) print(manifestLine(lineage));
+  let last: number | undefined;
   const { alive } = p.watch(committee, (later) => void (json && print(manifestLine(later))));
   const reader = new ReaderRole({
     ...p,
@@ -45,11 +46,14 @@ export async function followLog(p: Process): Promise<void> {
     from: from ?? 0,
     after,
     record: (seen) => {
+      last = seen.record.header.round;
       if (print(recordLines(seen, json))) place.save(encodeCertified(seen));
     },
     stopped: p.fail,
   });
   p.onStop(() => reader.stop());
+  p.telemetry.read("round", () => last);
+  p.telemetry.ready(() => last === undefined ? "no record was read yet" : undefined);
 }
 
 /** Verifies all records up to the newest one that a holder has, says so, and ends. */

@@ -135,6 +135,13 @@ export class Server {
     return this.#member;
   }
 
+  /** Whether an open, proven stream to each other server of the committee is there, by its key as hex. */
+  get bonds(): ReadonlyMap<string, boolean> {
+    const { servers } = this.options.manifest;
+    const others = [...servers.keys()].filter((index) => index !== this.#self);
+    return new Map(others.map((index) => [hex(servers[index]), this.#peers.has(index)]));
+  }
+
   /** Its archive may know more than its register, which can be lost by itself. */
   #recollect(): void {
     const { archivist: { newest }, manifest } = this.options;
@@ -272,7 +279,9 @@ export class Server {
           reason,
         });
         // A peer that came back may have a new stream before the end of its old one is known.
-        if (this.#peers.get(index) === stream) this.#member.disconnected(index);
+        if (this.#peers.get(index) !== stream) return;
+        this.#peers.delete(index);
+        this.#member.disconnected(index);
       },
     };
   }

@@ -73,6 +73,7 @@ const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
   [/^jose$/, /^src\/ops\/jwt\.ts$/],
+  [/^prom-client$/, /^src\/ops\/metrics\.ts$/],
 ];
 
 /** A package stands behind one module or folder; the committee does not know libp2p. */

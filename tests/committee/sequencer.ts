@@ -21,6 +21,7 @@ export class Sequencer implements Engine {
   readonly #joined = new Set<number>();
   readonly #queue: Uint8Array[] = [];
   #applying = false;
+  applied = 0;
   #following = false;
   #stopped = false;
 
@@ -69,8 +70,10 @@ export class Sequencer implements Engine {
       if (kind === SNAPSHOT) {
         this.#following = true;
         this.host.restore(body);
-      } else if (kind === COMMIT && this.#following) this.host.apply([body]);
-      else throw new ProtocolError("type", `an engine message of kind ${kind} at a follower`);
+      } else if (kind === COMMIT && this.#following) {
+        this.applied++;
+        this.host.apply([body]);
+      } else throw new ProtocolError("type", `an engine message of kind ${kind} at a follower`);
     }
   }
 
@@ -96,6 +99,7 @@ export class Sequencer implements Engine {
       for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
         const message = concat(Uint8Array.of(COMMIT), next);
         for (const peer of this.#joined) if (peer !== FIRST) this.host.send(peer, message);
+        this.applied++;
         this.host.apply([next]);
       }
     } finally {

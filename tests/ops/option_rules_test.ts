@@ -31,6 +31,20 @@ testRefusals([
     "expected an odd number from 3, got 4: take 3 or 5",
   ],
   ["committee too large", "server", ["--committee-size=65"], DEV, "from 1 to 64"],
+  [
+    "metrics of a client for all to read",
+    "client",
+    ["--metrics=0.0.0.0:9464"],
+    {},
+    "--metrics (ZIPNET_METRICS) of a client: expected a loopback address, got 0.0.0.0",
+  ],
+  [
+    "metrics at a name",
+    "server",
+    ["--metrics=localhost:9464"],
+    DEV,
+    "an address and a port, such as 127.0.0.1:9464 or [::1]:9464",
+  ],
   ["etcd without its URL", "server", ["--engine=etcd"], DEV, "name the URL of a member in --etcd"],
   [
     "a URL without etcd",

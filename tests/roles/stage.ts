@@ -74,6 +74,7 @@ export class Stage {
         this.host = host;
         return {
           leader: 0,
+          applied: 0,
           present: new Set([0, 1, 2]),
           start() {},
           stop() {},

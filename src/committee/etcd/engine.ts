@@ -59,6 +59,10 @@ export class EtcdEngine implements Engine {
     return this.#session?.leader;
   }
 
+  get applied(): number {
+    return this.#position.revision;
+  }
+
   /** Those whom etcd hears of and to whom a way is open. */
   get present(): ReadonlySet<number> {
     const here = [...this.#session?.present ?? []].filter((place) => this.#linked.has(place));

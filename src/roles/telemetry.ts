@@ -1,0 +1,116 @@
+/**
+ * What a role's process tells of itself to whoever watches it: its observations counted, its state
+ * read when somebody asks, and whether it does its work. Where nobody is to be told, nothing is kept.
+ */
+import { serveHealth } from "../ops/health.ts";
+import type { BindAddress } from "../ops/kinds.ts";
+import type { MetricName } from "../ops/metric_table.ts";
+import { Metrics, type Reading } from "../ops/metrics.ts";
+import { usage } from "../ops/system.ts";
+import type { Signer } from "../protocol/keys.ts";
+import type { Environment } from "../universe/environment.ts";
+import type { Network, Role } from "../universe/network.ts";
+import type { AttestedServers } from "./attested.ts";
+import type { CommitteeServer } from "./committee_server.ts";
+
+/** How often the event loop's lag is measured. */
+const LAG_MS = 1_000;
+
+/** Told of a process. */
+export interface Telemetry {
+  /** How a gauge is read. */
+  read(name: MetricName, reading: () => Reading): void;
+  /** Why the role does not do its work now, or undefined; until this was said it is starting. */
+  ready(unready: () => string | undefined): void;
+}
+
+/** Telemetry that is served; `environment` counts what is observed through it. */
+export interface Served extends Telemetry {
+  readonly environment: Environment;
+  /** Begins to serve. Throws a `HealthError`. */
+  serve(network: Network): void;
+  stop(): Promise<void>;
+}
+
+const NOBODY: Telemetry = { read() {}, ready() {} };
+
+/** The telemetry of a process, served at an address; without one nothing is told. */
+export function telemetry(
+  role: Role,
+  instance: string,
+  address: BindAddress | undefined,
+  environment: Environment,
+): Served {
+  if (!address) return { ...NOBODY, environment, serve() {}, stop: () => Promise.resolve() };
+  const metrics = new Metrics(role, instance), { clock, observe } = environment;
+  let unready: () => string | undefined = () => "starting";
+  let close = () => Promise.resolve(), cancel = () => {}, lag = 0;
+  const measure = () => {
+    const due = clock.now() + LAG_MS;
+    cancel = clock.after(LAG_MS, () => {
+      lag = Math.max(lag, clock.now() - due);
+      measure();
+    });
+  };
+  metrics.read("up", () => 1);
+  metrics.read("ready", () => unready() === undefined ? 1 : 0);
+  metrics.read("resident_bytes", () => usage().resident);
+  metrics.kept("cpu_seconds_total", () => usage().cpu);
+  metrics.read("event_loop_lag_seconds", () => {
+    const longest = lag / 1_000;
+    lag = 0;
+    return longest;
+  });
+  return {
+    environment: {
+      ...environment,
+      observe(level, event, fields) {
+        observe(level, event, fields);
+        metrics.observe(level, event, fields);
+      },
+    },
+    read: (name, reading) => metrics.read(name, reading),
+    ready: (why) => void (unready = why),
+    serve(network) {
+      const roles: Role[] = ["server", "aggregator", "client", "reader"];
+      metrics.read("peers", () => new Map(roles.map((it) => [it, network.peers(it).length])));
+      measure();
+      close = serveHealth({ address, environment, metrics, unready: () => unready() });
+    },
+    stop() {
+      cancel();
+      return close();
+    },
+  };
+}
+
+/** How a server's state is read. */
+export function watchServer(
+  { telemetry: { read, ready }, signer: { key }, environment: { clock } }: {
+    readonly telemetry: Telemetry;
+    readonly signer: Signer;
+    readonly environment: Environment;
+  },
+  committee: CommitteeServer,
+  attested?: AttestedServers,
+): void {
+  const member = () => committee.server?.member;
+  ready(() => {
+    if (!member()) return "the committee has not formed";
+    return member()!.led ? undefined : member()!.waitsFor;
+  });
+  read("leader_is_local", () => member() && Number(member()!.leading));
+  read("bonds", () => {
+    const bonds = committee.server?.bonds ?? new Map<string, boolean>();
+    return new Map([...bonds].map(([peer, open]) => [peer.slice(0, 16), Number(open)]));
+  });
+  read("committed_index", () => member()?.applied);
+  read("client_registry_size", () => member()?.state.registry.size);
+  read("server_registry_size", () => committee.server?.options.manifest.servers.length);
+  read("epoch", () => committee.server?.options.manifest.epoch);
+  read("round", () => member()?.head.round);
+  read("quote_expiry_seconds", () => {
+    const until = attested?.until(key);
+    return until === undefined ? undefined : (until - clock.now()) / 1_000;
+  });
+}
