@@ -68,10 +68,16 @@ export function client(site: Site, index: number, bootstrap: readonly string[]):
   return command(site, "client", index, ["--json", "--stdin", ...boot(bootstrap)]);
 }
 
-/** A reader that prints what it verified. */
-export function reader(site: Site, index: number, bootstrap: readonly string[]): Command {
-  const args = ["--json", ...data(site, "reader", index), ...boot(bootstrap)];
-  return command(site, "reader", index, args);
+/** A reader that prints what it verified, and shows it at a port where one is given. */
+export function reader(
+  site: Site,
+  index: number,
+  bootstrap: readonly string[],
+  page?: number,
+): Command {
+  const shows = page === undefined ? [] : ["--page", `127.0.0.1:${page}`];
+  const args = ["--json", ...data(site, "reader", index), ...boot(bootstrap), ...shows];
+  return command(site, "reader", index, args, undefined, shows.length ? ["testnet/page"] : []);
 }
 
 /** The data folder of a server or reader, relative to the repository. */
@@ -107,10 +113,11 @@ function command(
   index: number,
   args: readonly string[],
   secret?: string,
+  more: readonly string[] = [],
 ): Command {
   const folder = dataFolder(site, role, index), keeps = role === "server" || role === "reader";
   const shown = attestation(site, role, `${role} ${index}`);
-  const reads = [...(keeps ? [folder] : []), ...shown.reads];
+  const reads = [...(keeps ? [folder] : []), ...shown.reads, ...more];
   const files = [
     ...(reads.length > 0 ? [`--allow-read=${reads.join(",")}`] : []),
     ...(keeps ? [`--allow-write=${folder}`] : []),

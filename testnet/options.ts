@@ -17,6 +17,8 @@ export interface Options {
   readonly keep: boolean;
   /** Servers and clients show no quotes. */
   readonly unattested: boolean;
+  /** Port on 127.0.0.1 of the live page; undefined: none. */
+  readonly page?: number;
 }
 
 /** Options that cannot be used; its message is one line. */
@@ -32,6 +34,7 @@ export const MAX_CLIENTS = 200;
 /** Longest `--message`, bytes of UTF-8. */
 export const MAX_MESSAGE_BYTES = 4_096;
 const MAX_ROUNDS = 1_000_000;
+const PAGE_PORT = 8_080;
 
 /** What `--help` prints. */
 export const HELP = `zipnet testnet: a whole instance on this machine, one process for every node
@@ -41,6 +44,8 @@ export const HELP = `zipnet testnet: a whole instance on this machine, one proce
   --rounds N      talk for N finalized rounds, wait for the fate of every message, end  [until Ctrl-C]
   --message TEXT  what a client says; may be given again, each goes out through the next client
                   [short lines now and then]
+  --page          the live page at http://127.0.0.1:${PAGE_PORT}/
+  --page-port N   the live page at another port; 0 for any free one
   --json          JSON lines
   --keep          keep the state and the logs in .testnet/
   --unattested    servers and clients show no quotes  [simulated ones, under a root of this run]
@@ -54,8 +59,8 @@ Exit codes: 0 something landed, nothing was lost and both readers agree (without
 stop), 2 bad options, 1 anything else.
 `;
 
-const VALUES = ["servers", "clients", "rounds", "message"] as const;
-const SWITCHES = ["json", "keep", "unattested", "allow-two", "help"] as const;
+const VALUES = ["servers", "clients", "rounds", "message", "page-port"] as const;
+const SWITCHES = ["page", "json", "keep", "unattested", "allow-two", "help"] as const;
 
 /** The options of `args`, or the word `help`. Throws an `OptionError`. */
 export function parseOptions(args: string[]): Options | "help" {
@@ -92,8 +97,9 @@ export function parseOptions(args: string[]): Options | "help" {
         `${clients * rounds} in ${rounds} rounds`,
     );
   }
+  const page = number("page-port", 0, 65_535) ?? (flags.page ? PAGE_PORT : undefined);
   const { json, keep, unattested } = flags;
-  return { servers, clients, rounds, messages, json, keep, unattested };
+  return { servers, clients, rounds, messages, json, keep, unattested, page };
 }
 
 function refuse(argument: string): never {

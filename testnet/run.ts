@@ -112,7 +112,10 @@ async function assemble(options: Options, world: World, launch: Launch, heard: H
   const first = (await serve(0, [])).addresses;
   const servers = secrets.slice(1).map((_, i) => serve(i + 1, first));
   const readers = READERS.map((index) =>
-    launch(reader(site, index, first), (line) => heard.reader(index, line)).up
+    launch(
+      reader(site, index, first, index === 0 ? options.page : undefined),
+      (line) => heard.reader(index, line),
+    ).up
   );
   const gather = await launch(aggregator(site, hex(world.random(32)), first)).up;
   const bootstrap = [...first, ...gather.addresses];
@@ -124,6 +127,7 @@ async function assemble(options: Options, world: World, launch: Launch, heard: H
   await Promise.all([...servers, ...readers, ...clients]);
   const nodes = { server: options.servers, aggregator: 1, client: options.clients, reader: 2 };
   for (const line of world.view.up(nodes, clock.now() - start)) world.output(line);
+  if (options.page) world.error(`the live page: http://127.0.0.1:${options.page}/`);
 }
 
 /** Calls `stalled` once nothing was heard for `STALL_MS`. */

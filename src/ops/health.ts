@@ -19,13 +19,21 @@ export interface HealthOptions {
   readonly unready: () => string | undefined;
 }
 
-/** The address cannot be listened at; `exitCode` 2. */
-export class HealthError extends Error {
-  override readonly name = "HealthError";
+/** Something cannot be served at an address; `exitCode` 2. */
+export class ServeError extends Error {
+  override readonly name = "ServeError";
   readonly exitCode = EXIT.options;
+  constructor(what: string, { host, port }: BindAddress, cause: unknown) {
+    const why = cause instanceof Deno.errors.AddrInUse
+      ? "it is in use: free it, or choose another"
+      : cause instanceof Deno.errors.NotCapable
+      ? `it may not be used: add --allow-net=${host}:${port}`
+      : (cause as Error).message;
+    super(`${what} cannot be served at ${host}:${port}: ${why}`, { cause });
+  }
 }
 
-/** Serves until the returned function is called. Throws a `HealthError`. */
+/** Serves until the returned function is called. Throws a `ServeError`. */
 export function serveHealth(options: HealthOptions): () => Promise<void> {
   const { address: { host, port }, environment: { observe } } = options;
   let busy = 0;
@@ -48,12 +56,7 @@ export function serveHealth(options: HealthOptions): () => Promise<void> {
       onError: () => plain(500, "failed"),
     }, answer);
   } catch (error) {
-    const why = error instanceof Deno.errors.AddrInUse
-      ? "it is in use: free it, or choose another"
-      : error instanceof Deno.errors.NotCapable
-      ? `it may not be used: add --allow-net=${host}:${port}`
-      : (error as Error).message;
-    throw new HealthError(`metrics cannot be served at ${host}:${port}: ${why}`);
+    throw new ServeError("metrics", options.address, error);
   }
   return () => server.shutdown();
 }
@@ -81,6 +84,7 @@ function plain(status: number, text: string): Response {
   return new Response(`${text}\n`, { status, headers: { "cache-control": "no-store" } });
 }
 
-function isLocal(host: string | null): boolean {
+/** Whether a request names this machine as it is: its `host` header. */
+export function isLocal(host: string | null): boolean {
   return /^(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?$/i.test(host ?? "");
 }

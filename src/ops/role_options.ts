@@ -97,6 +97,8 @@ export interface ReaderOptions extends CommonOptions {
   readonly verify: boolean;
   /** Folder of the archive to read instead of the network. */
   readonly archive?: string;
+  /** Where the live page is served; undefined: nowhere. */
+  readonly page?: BindAddress;
   /** With `archive`: file of the signed manifest. */
   readonly manifest?: string;
 }
@@ -213,7 +215,12 @@ function reader(
   given: ReadonlySet<OptionName>,
   parser: Parser,
 ): Omit<ReaderOptions, keyof CommonOptions> {
-  const { committee, json, from, verify, archive, manifest } = values;
+  const { committee, json, from, verify, archive, manifest, page } = values;
+  if (page !== undefined && (verify || archive !== undefined)) {
+    parser.refuse(
+      `${parser.both("page")} shows rounds as they come: leave it out with --verify or --archive`,
+    );
+  }
   if (manifest !== undefined && archive === undefined) {
     parser.refuse(
       `${parser.both("manifest")} needs ${
@@ -231,6 +238,7 @@ function reader(
     verify: verify!,
     archive,
     manifest: archive === undefined ? undefined : manifest ?? `${archive}/committee`,
+    page,
   };
 }
 

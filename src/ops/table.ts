@@ -246,6 +246,12 @@ export const OPTIONS = {
       reader: "bind address of /metrics, /healthz, /readyz",
     },
   }),
+  page: row({
+    roles: ["reader"],
+    kind: bindAddress,
+    absent: "not served",
+    meaning: "bind address of the live page: rounds and messages as they were verified",
+  }),
   log: row({
     roles: ROLES,
     kind: choice(...LEVELS),

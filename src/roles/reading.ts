@@ -8,6 +8,7 @@
 import { readFile } from "../ops/system.ts";
 import { memoryFolder, openFolder } from "../ops/folder.ts";
 import { StoreError } from "../ops/files.ts";
+import { Page } from "../ops/page.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
 import type { Manifest } from "../protocol/manifest.ts";
@@ -17,6 +18,7 @@ import { holders } from "./committee.ts";
 import type { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Protocol, Refused } from "./errors.ts";
 import { Follower } from "./follower.ts";
+import { instanceEvent, PAGE_FILES, roundEvent } from "./live_page.ts";
 import { base64, recordLines } from "./print.ts";
 import type { LocalProcess, RoleProcess } from "./process.ts";
 import { ReaderRole } from "./reader.ts";
@@ -38,6 +40,7 @@ export async function followLog(p: Process): Promise<void> {
   if (after) checkPlace(after, epochs, `${data}/reader`);
   if (json) print(manifestLine(lineage));
   let last: number | undefined;
+  const page = openPage(p, epochs, committee.tickets !== undefined);
   const { alive } = p.watch(committee, (later) => void (json && print(manifestLine(later))));
   const reader = new ReaderRole({
     ...p,
@@ -47,6 +50,7 @@ export async function followLog(p: Process): Promise<void> {
     after,
     record: (seen) => {
       last = seen.record.header.round;
+      page?.publish(last, "round", roundEvent(seen));
       if (print(recordLines(seen, json))) place.save(encodeCertified(seen));
     },
     stopped: p.fail,
@@ -54,6 +58,31 @@ export async function followLog(p: Process): Promise<void> {
   p.onStop(() => reader.stop());
   p.telemetry.read("round", () => last);
   p.telemetry.ready(() => last === undefined ? "no record was read yet" : undefined);
+}
+
+/** The live page, where one was asked for. */
+function openPage(p: Process, epochs: Epochs, attested: boolean): Page | undefined {
+  const { options: { page: address, instance }, environment } = p;
+  if (!address) return undefined;
+  const page = new Page({ address, environment, files: pageFiles() });
+  const introduce = () =>
+    page.introduce("instance", instanceEvent(instance, epochs.newest, attested));
+  introduce();
+  p.onStop(epochs.onChange(introduce));
+  p.onStop(() => page.stop());
+  return page;
+}
+
+function pageFiles(): ReadonlyMap<string, Uint8Array> {
+  try {
+    return new Map(PAGE_FILES.map((name) => [name, readFile(`testnet/page/${name}`)]));
+  } catch (error) {
+    throw new StoreError(
+      "permission",
+      `the page's files in testnet/page cannot be read (${(error as Error).name}): start in the ` +
+        "repository's folder, with --allow-read=testnet/page",
+    );
+  }
 }
 
 /** Verifies all records up to the newest one that a holder has, says so, and ends. */

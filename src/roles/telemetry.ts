@@ -27,7 +27,7 @@ export interface Telemetry {
 /** Telemetry that is served; `environment` counts what is observed through it. */
 export interface Served extends Telemetry {
   readonly environment: Environment;
-  /** Begins to serve. Throws a `HealthError`. */
+  /** Begins to serve. Throws a `ServeError`. */
   serve(network: Network): void;
   stop(): Promise<void>;
 }

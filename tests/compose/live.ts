@@ -12,6 +12,12 @@ const PROJECT = `zipnet-test-${Deno.pid}`, CLIENTS = 20, MESSAGES = 20;
 /** From an image that is there to all healthy. */
 const UP_MS = 60_000;
 
+const APART = {
+  COMPOSE_PROJECT_NAME: PROJECT,
+  ZIPNET_SUBNET: "10.213.78",
+  ZIPNET_PAGE_PORT: "0",
+};
+
 interface Ran {
   readonly code: number;
   readonly out: string;
@@ -26,7 +32,7 @@ async function run(
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   const { code, stdout, stderr } = await new Deno.Command(program, {
     args,
-    env: { ZIPNET_SUBNET: "10.213.78", COMPOSE_PROJECT_NAME: PROJECT, ...env },
+    env: { ...APART, ...env },
   }).output();
   return { code, out: text(stdout), err: text(stderr) };
 }
@@ -97,6 +103,17 @@ Deno.test({
       let found: string[] = [];
       while (found.length < MESSAGES && performance.now() < until) found = await landed();
       ok(found.length >= MESSAGES, `${found.length} messages`);
+    });
+
+    await t.step("the page is published on loopback, and shows the rounds", async () => {
+      const port = (await compose("port", "testnet", "8080")).trim();
+      match(port, /^127\.0\.0\.1:\d+$/);
+      const response = await fetch(`http://${port}/events`);
+      const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader();
+      let text = "";
+      while (!text.includes("event: round")) text += (await reader.read()).value;
+      match(text, /"signatures":3,"servers":3/);
+      await reader.cancel();
     });
 
     await t.step("a container can write nothing but its data, and has no rights", async () => {

@@ -109,6 +109,7 @@ Deno.test("options: defaults of the other roles", () => {
     verify: false,
     archive: undefined,
     manifest: undefined,
+    page: undefined,
   });
 });
 
@@ -120,7 +121,14 @@ Deno.test("options: what a reader reads, by flag and by variable alike", () => {
     Object.entries(rows).map(([name, value]) => [`ZIPNET_${name.toUpperCase()}`, value]),
   );
   for (const given of [options("reader", flags), options("reader", [], variables)]) {
-    deepEqual(given, { ...COMMON, role: "reader", committee: undefined, json: false, ...read });
+    deepEqual(given, {
+      ...COMMON,
+      role: "reader",
+      committee: undefined,
+      json: false,
+      page: undefined,
+      ...read,
+    });
   }
   equal(options("reader", ["--archive=data/archive"]).manifest, "data/archive/committee");
   equal(options("reader", ["--from=0"]).from, 0);

@@ -76,6 +76,8 @@ export class Instance implements AsyncDisposable {
   /** Public keys of the servers, in hex. */
   readonly keys: string[];
   aggregator!: Node;
+  /** Port of the first reader's live page, 0 for any free one; undefined: it has none. */
+  page: number | undefined;
   readonly #secrets: Uint8Array[];
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
@@ -107,7 +109,10 @@ export class Instance implements AsyncDisposable {
     }
     const { bootstrap } = this;
     this.aggregator = await this.up(aggregator(this.site, hex(secret()), bootstrap));
-    for (const index of [0, 1]) this.readers.push(this.run(reader(this.site, index, bootstrap)));
+    for (const index of [0, 1]) {
+      const page = index === 0 ? this.page : undefined;
+      this.readers.push(this.run(reader(this.site, index, bootstrap, page)));
+    }
     const known = [...bootstrap, ...this.aggregator.addresses!];
     for (let index = 0; index < clients; index++) {
       const { env, ...command } = client(this.site, index, known);

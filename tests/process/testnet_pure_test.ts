@@ -5,7 +5,7 @@ import { reader, server } from "../../testnet/command.ts";
 import { Course, SILENT_ROUNDS } from "../../testnet/course.ts";
 import { Ledger, summaryLine } from "../../testnet/ledger.ts";
 import { Lines, Tail } from "../../testnet/lines.ts";
-import { OptionError, parseOptions } from "../../testnet/options.ts";
+import { OptionError, type Options, parseOptions } from "../../testnet/options.ts";
 import { parseRecord, type RoundRecord } from "../../testnet/record.ts";
 import { Talk } from "../../testnet/talk.ts";
 import { endingLines, jsonView, textView, visible } from "../../testnet/view.ts";
@@ -31,6 +31,7 @@ Deno.test("options: defaults, and what was given", () => {
   deepEqual(parseOptions([]), {
     ...{ servers: 3, clients: 5, rounds: undefined, messages: [], json: false, keep: false },
     unattested: false,
+    page: undefined,
   });
   deepEqual(
     parseOptions(
@@ -40,8 +41,13 @@ Deno.test("options: defaults, and what was given", () => {
     {
       ...{ servers: 5, clients: 9, rounds: 20, messages: ["a", "-b"], json: true, keep: true },
       unattested: true,
+      page: undefined,
     },
   );
+  const page = (...args: string[]) => (parseOptions(args) as Options).page;
+  equal(page("--page"), 8_080);
+  equal(page("--page", "--page-port", "9000"), 9_000);
+  equal(page("--page-port=0"), 0);
   const two = parseOptions(["--servers", "2", "--allow-two"]);
   equal(two === "help" ? 0 : two.servers, 2);
   equal(parseOptions(["-h"]), "help");
