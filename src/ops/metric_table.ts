@@ -49,6 +49,11 @@ export const METRICS = metrics({
     help: "Place in the committee's order up to which this server applied commands",
   },
   client_registry_size: { kind: "gauge", roles: SERVER, help: "Clients that stand in the roster" },
+  min_participants: {
+    kind: "gauge",
+    roles: SERVER,
+    help: "Participants below which no round opens",
+  },
   server_registry_size: { kind: "gauge", roles: SERVER, help: "Servers of the committee" },
   epoch: { kind: "gauge", roles: SERVER, help: "Number of the committee's epoch" },
   round: { kind: "gauge", roles: LOG, help: "Round of the newest certified record here" },

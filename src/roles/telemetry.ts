@@ -107,6 +107,7 @@ export function watchServer(
   read("committed_index", () => member()?.applied);
   read("client_registry_size", () => member()?.state.registry.size);
   read("server_registry_size", () => committee.server?.options.manifest.servers.length);
+  read("min_participants", () => committee.server?.options.manifest.parameters.minParticipants);
   read("epoch", () => committee.server?.options.manifest.epoch);
   read("round", () => member()?.head.round);
   read("quote_expiry_seconds", () => {
