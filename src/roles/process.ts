@@ -162,7 +162,7 @@ export async function runRole<R extends Role>(
       }
     };
     if (local({ options, signer: self, instance, print })) return await end();
-    const told = telemetry(role, instance.name, options.metrics, {
+    const told = telemetry(role, instance, options.metrics, {
       clock: systemClock,
       random: systemRandom,
       observe,

@@ -7,6 +7,7 @@ import type { BindAddress } from "../ops/kinds.ts";
 import type { MetricName } from "../ops/metric_table.ts";
 import { Metrics, type Reading } from "../ops/metrics.ts";
 import { usage } from "../ops/system.ts";
+import { traces } from "../ops/traces.ts";
 import type { Signer } from "../protocol/keys.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
@@ -37,12 +38,21 @@ const NOBODY: Telemetry = { read() {}, ready() {} };
 /** The telemetry of a process, served at an address; without one nothing is told. */
 export function telemetry(
   role: Role,
-  instance: string,
+  instance: { readonly id: Uint8Array; readonly name: string },
   address: BindAddress | undefined,
-  environment: Environment,
+  outside: Environment,
 ): Served {
-  if (!address) return { ...NOBODY, environment, serve() {}, stop: () => Promise.resolve() };
-  const metrics = new Metrics(role, instance), { clock, observe } = environment;
+  const { clock, observe } = outside, traced = traces(role, instance.id, clock);
+  const metrics = address && new Metrics(role, instance.name);
+  const environment: Environment = {
+    ...outside,
+    observe(level, event, fields) {
+      observe(level, event, fields);
+      metrics?.observe(level, event, fields);
+      traced?.(level, event, fields);
+    },
+  };
+  if (!metrics) return { ...NOBODY, environment, serve() {}, stop: () => Promise.resolve() };
   let unready: () => string | undefined = () => "starting";
   let close = () => Promise.resolve(), cancel = () => {}, lag = 0;
   const measure = () => {
@@ -62,13 +72,7 @@ export function telemetry(
     return longest;
   });
   return {
-    environment: {
-      ...environment,
-      observe(level, event, fields) {
-        observe(level, event, fields);
-        metrics.observe(level, event, fields);
-      },
-    },
+    environment,
     read: (name, reading) => metrics.read(name, reading),
     ready: (why) => void (unready = why),
     serve(network) {

@@ -73,6 +73,7 @@ const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
   [/^jose$/, /^src\/ops\/jwt\.ts$/],
+  [/^@opentelemetry\//, /^src\/ops\/traces\.ts$/],
   [/^prom-client$/, /^src\/ops\/metrics\.ts$/],
 ];
 
