@@ -1,0 +1,243 @@
+/**
+ * What may go wrong with containers, and what must hold: the fault bites, messages land before and
+ * after it, rounds go on within ten seconds of its end, none that a client was told had landed is
+ * missing, and all servers hold one log.
+ */
+import { Broken, type Stack } from "./stack.ts";
+
+/** Rounds go on within this after a fault is lifted. */
+export const AGAIN_MS = 10_000;
+/** How long a fault lasts once it bit, and how long it may take to bite. */
+const LASTS_MS = 3_000, BITES_MS = 15_000;
+/** Messages that must land before and after. */
+const MESSAGES = 3;
+
+/** One fault. */
+export interface Scenario {
+  readonly what: string;
+  /** Brings it about. */
+  begin(stack: Stack): Promise<unknown>;
+  /** Whether it bit; where nothing is said, that rounds stand still or a server is missed. */
+  bit?(stack: Stack): Promise<boolean>;
+  /** Ends it. */
+  end(stack: Stack): Promise<unknown>;
+  /** Whether rounds may go on meanwhile: where the fault is no server's. */
+  readonly goesOn?: true;
+}
+
+const again = (stack: Stack, service: string) =>
+  stack.compose("up", "--detach", "--no-build", "--no-deps", "--no-recreate", service);
+const network = (stack: Stack) => `${stack.project}_inside`;
+const cut = (stack: Stack, service: string) =>
+  stack.docker("network", "disconnect", network(stack), stack.name(service));
+const mend = async (stack: Stack, service: string, last: number) => {
+  const subnet = (await stack.docker(
+    ...["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", network(stack)],
+  )).trim().replace(/\d+\/\d+$/, "");
+  await stack.docker(
+    "network",
+    "connect",
+    "--ip",
+    subnet + last,
+    network(stack),
+    stack.name(service),
+  );
+};
+
+const holder = (stack: Stack) => `${stack.project}-holder`;
+
+/** The scenarios by name; those that CI runs come first. */
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  kill: {
+    what: "a server is killed, and started again",
+    begin: (stack) => stack.docker("kill", stack.name("server-2")),
+    end: (stack) => again(stack, "server-2"),
+  },
+  pause: {
+    what: "a server stands still with all its connections open",
+    begin: (stack) => stack.docker("pause", stack.name("server-3")),
+    end: (stack) => stack.docker("unpause", stack.name("server-3")),
+  },
+  partition: {
+    what: "two of three servers are cut off, each for itself",
+    begin: async (stack) => {
+      await cut(stack, "server-2");
+      await cut(stack, "server-3");
+    },
+    end: async (stack) => {
+      await mend(stack, "server-2", 12);
+      await mend(stack, "server-3", 13);
+    },
+  },
+  wiped: {
+    what: "a server loses its disk",
+    begin: async (stack) => {
+      await stack.compose("stop", "server-2");
+      const volume = `${stack.project}_data-2:/zipnet/data`;
+      const wipe = 'for await (const { name } of Deno.readDir("data")) ' +
+        "await Deno.remove(`data/${name}`, { recursive: true })";
+      await stack.docker(
+        ...["run", "--rm", "--network", "none", "-v", volume, "zipnet", "eval", wipe],
+      );
+    },
+    end: (stack) => again(stack, "server-2"),
+  },
+  aggregator: {
+    what: "the aggregator is lost, and comes back",
+    begin: (stack) => stack.docker("kill", stack.name("aggregator")),
+    end: (stack) => again(stack, "aggregator"),
+  },
+  full: {
+    what: "a server's disk is full",
+    begin: async (stack) => {
+      // A volume in memory lasts for as long as somebody holds it.
+      await stack.docker(
+        ...["run", "--detach", "--name", holder(stack), "--network", "none"],
+        ...["--label", `com.docker.compose.project=${stack.project}`],
+        ...["-v", `${stack.project}_data-3:/zipnet/data`, "zipnet"],
+        ...["eval", "setTimeout(() => {}, 2 ** 31 - 1)"],
+      );
+      const fill = "cat /dev/zero > data/filler 2>/dev/null; true";
+      await stack.docker("exec", stack.name("server-3"), "sh", "-c", fill);
+    },
+    bit: async (stack) =>
+      /No space left|ENOSPC|os error 28/i.test((await stack.told("server-3")).err),
+    end: async (stack) => {
+      await stack.docker("exec", holder(stack), "rm", "data/filler");
+      await stack.docker("restart", "--time", "1", stack.name("server-3"));
+      await stack.docker("rm", "--force", holder(stack));
+    },
+  },
+  disconnect: {
+    what: "one server is cut off",
+    begin: (stack) => cut(stack, "server-3"),
+    end: (stack) => mend(stack, "server-3", 13),
+  },
+  leader: {
+    what: "whoever leads is killed",
+    begin: async (stack) => {
+      await stack.docker("kill", stack.name(await leader(stack)));
+    },
+    end: async (stack) => {
+      for (const server of ["server-1", "server-2", "server-3"]) await again(stack, server);
+    },
+  },
+  all: {
+    what: "all servers are killed at once",
+    begin: (stack) =>
+      stack.docker("kill", ...["server-1", "server-2", "server-3"].map((it) => stack.name(it))),
+    end: (stack) =>
+      again(stack, "server-1").then(() => again(stack, "server-2"))
+        .then(() => again(stack, "server-3")),
+  },
+  clients: {
+    what: "two of five clients vanish without a word",
+    begin: async (stack) => {
+      const [a, b] = await stack.ids("client");
+      await stack.docker("kill", a, b);
+    },
+    bit: async (stack) => /"participants":3/.test((await stack.told("server-1")).err),
+    end: (stack) => stack.compose("up", "--detach", "--no-build", "--no-recreate", "client"),
+    goesOn: true,
+  },
+  upgrade: {
+    what: "the servers are replaced by a new image, one after the other",
+    begin: async (stack) => {
+      for (const server of ["server-1", "server-2", "server-3"]) {
+        await stack.compose(
+          ...["up", "--detach", "--wait", "--no-build", "--no-deps", "--force-recreate", server],
+        );
+      }
+    },
+    // Each was away for as long as it took to start.
+    bit: (stack) => stack.told("server-3").then(({ err }) => err.includes('"event":"zipnet up"')),
+    end: () => Promise.resolve(),
+    goesOn: true,
+  },
+};
+
+/** Which server leads now, by what the servers logged last. */
+async function leader(stack: Stack): Promise<string> {
+  for (const server of ["server-1", "server-2", "server-3"]) {
+    const { err } = await stack.told(server);
+    const last = [...err.matchAll(/"event":"leader","server":[^,]+,"self":(true|false)/g)].at(-1);
+    if (last?.[1] === "true") return server;
+  }
+  throw new Broken("no server says that it leads");
+}
+
+/** What a rehearsal came to. */
+export interface Rehearsed {
+  readonly name: string;
+  /** From the fault's end to the next certified record, ms. */
+  readonly againMs: number;
+  readonly landedBefore: number;
+  readonly landedAfter: number;
+}
+
+/** Rehearses one fault on a network that runs; throws `Broken` for what does not hold. */
+export async function rehearse(stack: Stack, name: string): Promise<Rehearsed> {
+  const scenario = SCENARIOS[name];
+  const fresh = async (since: number) => {
+    await stack.until(
+      `${name}: ${MESSAGES} messages land`,
+      60_000,
+      async () => (await stack.read()).size >= since + MESSAGES,
+    );
+    return (await stack.read()).size;
+  };
+  const landedBefore = await fresh((await stack.read()).size);
+  const signs = async () => await stack.events("round void") + await stack.events("server away");
+  const before = await signs();
+  await scenario.begin(stack);
+  const bit = scenario.bit ?? (async () => await signs() > before || await still(stack));
+  await stack.until(`${name}: the fault bites`, BITES_MS, () => bit(stack));
+  if (!scenario.goesOn) {
+    await new Promise((resolve) => setTimeout(resolve, LASTS_MS));
+    if (!await still(stack)) throw new Broken(`${name}: rounds went on without a server`);
+  }
+  const held = await stack.round();
+  await scenario.end(stack);
+  const againMs = await stack.until(
+    `${name}: rounds go on`,
+    AGAIN_MS,
+    async () => await newest(stack) > held,
+  );
+  const landedAfter = await fresh((await stack.read()).size);
+  await stack.until(`${name}: the reader has all that landed`, 10_000, async () => {
+    const read = await stack.read();
+    return (await stack.landed()).every((place) => read.has(place));
+  });
+  return { name, againMs, landedBefore, landedAfter };
+}
+
+/** Whether no round is finalized for a second. */
+async function still(stack: Stack): Promise<boolean> {
+  const before = await newest(stack);
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  return await newest(stack) === before;
+}
+
+async function newest(stack: Stack): Promise<number> {
+  const servers = ["server-1", "server-2", "server-3"];
+  return Math.max(...await Promise.all(servers.map((server) => stack.round(server))));
+}
+
+/** All servers hold the same records, each verified as files; how many rounds and messages. */
+export async function oneLog(stack: Stack): Promise<{ rounds: number; messages: number }> {
+  // Nobody writes while they are read.
+  await stack.compose("stop", "client");
+  await stack.until("rounds end", 30_000, () => still(stack));
+  const all = [];
+  for (const server of [1, 2, 3]) all.push(await stack.hashes(server));
+  const [first, ...others] = all;
+  for (const other of others) {
+    for (const [round, hash] of other) {
+      const mine = first.get(round);
+      if (mine !== undefined && mine !== hash) throw new Broken(`two records of round ${round}`);
+    }
+  }
+  const { messages } = await stack.verify(1);
+  for (const server of [2, 3]) await stack.verify(server);
+  return { rounds: first.size, messages };
+}
