@@ -201,12 +201,22 @@ export class Instance implements AsyncDisposable {
   }
 
   /** Waits for a condition; an end that nobody asked for is why it will not come. */
-  async until(what: string, condition: () => boolean, ...mayEnd: Node[]): Promise<void> {
+  until(what: string, condition: () => boolean, ...mayEnd: Node[]): Promise<void> {
+    return this.within(PATIENCE_MS, what, condition, ...mayEnd);
+  }
+
+  /** As `until`, for so many milliseconds at most. */
+  async within(
+    patience: number,
+    what: string,
+    condition: () => boolean,
+    ...mayEnd: Node[]
+  ): Promise<void> {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
       this.#changed.resolve();
-    }, PATIENCE_MS);
+    }, patience);
     try {
       while (!condition()) {
         const gone = this.#all.find(({ ending, child }) =>
@@ -216,7 +226,7 @@ export class Instance implements AsyncDisposable {
           !this.#forgiven.has(child)
         );
         ok(!gone, `${gone?.command.name} ended while waiting: ${what}\n${gone?.log}`);
-        ok(!late, `waited ${PATIENCE_MS} ms: ${what}\n${this.#tails()}`);
+        ok(!late, `waited ${patience} ms: ${what}\n${this.#tails()}`);
         await this.#changed.promise;
       }
       for (const { child } of mayEnd) this.#forgiven.add(child);

@@ -1,0 +1,29 @@
+/** `deno task bench-scale [--clients 1000] [--rounds 100] [--sweep]`: many clients on one instance. */
+import { parseArgs } from "@std/cli/parse-args";
+import { scale, type ScaleOptions } from "./scale.ts";
+
+const DEFAULTS = {
+  clients: "1000",
+  rounds: "100",
+  period: "3000",
+  talkers: "20",
+  "per-process": "125",
+};
+const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[];
+const args = parseArgs(Deno.args, { string: names, boolean: ["sweep"], default: DEFAULTS });
+const number = (name: keyof typeof DEFAULTS, most: number): number => {
+  const value = Number(args[name]);
+  if (/^[1-9]\d*$/.test(args[name]!) && value <= most) return value;
+  console.error(`bench-scale: --${name}: expected 1 to ${most}, got ${args[name]}`);
+  Deno.exit(2);
+};
+const options: ScaleOptions = {
+  clients: number("clients", 5_000),
+  rounds: number("rounds", 100_000),
+  period: number("period", 60_000),
+  talkers: number("talkers", 64),
+  perProcess: number("per-process", 500),
+};
+const sizes = args.sweep ? [100, 300, options.clients] : [options.clients];
+for (const clients of sizes) console.log(JSON.stringify(await scale({ ...options, clients })));
+Deno.exit(0);

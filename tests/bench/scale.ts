@@ -1,0 +1,148 @@
+/** Many clients on one instance: what rounds do, what lands, and what each client costs. */
+import { Instance, type Node } from "../process/instance.ts";
+
+/** What is measured. */
+export interface ScaleOptions {
+  readonly clients: number;
+  readonly rounds: number;
+  /** Time from round to round, ms. */
+  readonly period: number;
+  /** Clients that say something in a round. */
+  readonly talkers: number;
+  /** Clients of one process. */
+  readonly perProcess: number;
+}
+
+/** What came of it. Times in ms, CPU in ms of one core, memory in bytes. */
+export interface Scale {
+  readonly clients: number;
+  /** From the first newcomer to a record with all of them. */
+  readonly joinedMs: number;
+  readonly rounds: number;
+  readonly voids: number;
+  readonly participants: readonly [least: number, last: number];
+  readonly sent: number;
+  readonly landed: number;
+  /** Sent, and not found where their senders were told, or with no good end. */
+  readonly lost: number;
+  /** From `send` to the outcome. */
+  readonly latency: { readonly p50: number; readonly p95: number; readonly p99: number };
+  readonly cpuPerRound: { readonly server: number; readonly aggregator: number };
+  readonly cpuPerRoundAndClient: { readonly server: number; readonly aggregator: number };
+  readonly resident: { readonly server: number; readonly aggregator: number };
+  readonly aggregatorBytesPerClient: number;
+}
+
+/** Processes that the four clients of `Instance.start` are. */
+const FIRST = 4;
+
+/** Runs it. Throws where clients cannot join. */
+export async function scale(options: ScaleOptions): Promise<Scale> {
+  const { clients, rounds, period, talkers, perProcess } = options;
+  const fold = Math.round(period * 0.4), deadline = Math.max(3 * period, 10_000);
+  await using it = new Instance(`scale-${clients}`, 3, () => [
+    ...["--round-period", `${period}ms`, "--fold-deadline", `${fold}ms`],
+    ...["--round-deadline", `${deadline}ms`, "--max-clients", String(Math.max(1_000, 2 * clients))],
+  ]);
+  (it.site.env as Record<string, string>).ZIPNET_METRICS = "127.0.0.1:0";
+  await it.start(FIRST);
+  const [reader] = it.readers, lone = await usage(it.aggregator);
+
+  const began = performance.now(), crowd: Node[] = [];
+  const known = [...it.bootstrap, ...it.aggregator.addresses!].join(",");
+  for (let left = clients - FIRST; left > 0; left -= perProcess) {
+    const count = Math.min(left, perProcess), { env } = it.site;
+    const run = ["run", "-q", "--no-prompt", "--cached-only", "-P=client", "--allow-net=127.0.0.1"];
+    const args = [...run, "tests/bench/scale_clients.ts", String(count), known];
+    crowd.push(it.run({ role: "client", name: `clients ${crowd.length}`, args, env }));
+  }
+  const joined = () =>
+    crowd.reduce(
+      (sum, { lines }) => sum + Number(lines.findLast((l) => "joined" in l)?.joined ?? 0),
+      0,
+    );
+  await it.within(60_000 + 500 * clients, "all have joined", () => joined() === clients - FIRST);
+  const complete = () => (reader.records.at(-1)?.participants ?? 0) >= clients;
+  await it.within(120_000, "a round with all of them", complete);
+  const joinedMs = Math.round(performance.now() - began);
+
+  const from = reader.records.length, voidsBefore = voids(it);
+  const before = await Promise.all([...it.servers, it.aggregator].map(usage));
+  const sent = new Map<string, { at: number; payload: string }>(), ends = new Map<string, number>();
+  const speak = () => {
+    for (let i = 0; i < talkers; i++) {
+      const id = `s${sent.size}`, payload = crypto.getRandomValues(new Uint8Array(64)).toBase64();
+      const process = crowd[sent.size % crowd.length];
+      const of = Number(process.command.args.at(-2));
+      const talk = Math.floor(sent.size / crowd.length) % of;
+      sent.set(id, { at: performance.now(), payload });
+      process.child.say({ talk, id, payload });
+    }
+  };
+  const outcomes = () => new Map(crowd.flatMap((node) => [...node.outcomes]));
+  const note = () => {
+    for (const id of outcomes().keys()) {
+      if (!ends.has(String(id))) ends.set(String(id), performance.now());
+    }
+  };
+  for (let seen = from; seen - from < rounds; seen = reader.records.length) {
+    speak();
+    const least = reader.records.length;
+    await it.within(10 * deadline, "another round", () => (note(), reader.records.length > least));
+  }
+  const after = await Promise.all([...it.servers, it.aggregator].map(usage));
+  const done = reader.records.length - from;
+  await it.within(300_000, "every message has its end", () => (note(), ends.size === sent.size));
+
+  const told = outcomes();
+  const places = new Map<string, number>();
+  const last = Math.max(...[...told.values()].map(({ round }) => Number(round ?? 0)));
+  await it.within(60_000, "the reader has all", () => reader.records.at(-1)!.round >= last);
+  for (const { round, messages } of reader.records) {
+    for (const { payload } of messages) places.set(payload, round);
+  }
+  const found = [...sent].filter(([id, { payload }]) =>
+    told.get(id)?.outcome === "landed" && places.get(payload) === told.get(id)?.round
+  );
+  const times = found.map(([id, { at }]) => ends.get(id)! - at).sort((a, b) => a - b);
+  const at = (part: number) =>
+    Math.round(times[Math.min(times.length - 1, Math.floor(part * times.length))]);
+  const spent = after.map(({ cpu }, i) => 1_000 * (cpu - before[i].cpu) / done);
+  const server = spent.slice(0, 3).reduce((sum, ms) => sum + ms, 0) / 3, aggregator = spent[3];
+  const seen = reader.records.slice(from, from + done).map(({ participants }) => participants);
+  const resident = after[3].resident;
+  return {
+    clients,
+    joinedMs,
+    rounds: done,
+    voids: voids(it) - voidsBefore,
+    participants: [Math.min(...seen), seen.at(-1)!],
+    sent: sent.size,
+    landed: found.length,
+    lost: sent.size - found.length,
+    latency: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
+    cpuPerRound: { server: round2(server), aggregator: round2(aggregator) },
+    cpuPerRoundAndClient: {
+      server: round2(server / clients),
+      aggregator: round2(aggregator / clients),
+    },
+    resident: { server: after[0].resident, aggregator: resident },
+    aggregatorBytesPerClient: Math.round((resident - lone.resident) / (clients - FIRST)),
+  };
+}
+
+const round2 = (value: number) => Math.round(100 * value) / 100;
+
+/** Void rounds, as the server that saw most of them logged. */
+function voids({ servers }: Instance): number {
+  return Math.max(...servers.map(({ log }) => log.split('"event":"round void"').length - 1));
+}
+
+/** CPU seconds and resident bytes of a node, by its metrics. */
+async function usage({ log }: Node): Promise<{ cpu: number; resident: number }> {
+  const address = /"event":"metrics","address":"([^"]+)"/.exec(log)![1];
+  const text = await (await fetch(`http://${address}/metrics`)).text();
+  const value = (name: string) =>
+    Number(new RegExp(`^zipnet_${name}\\{.*\\} (\\S+)$`, "m").exec(text)![1]);
+  return { cpu: value("cpu_seconds_total"), resident: value("resident_bytes") };
+}
