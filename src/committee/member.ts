@@ -3,7 +3,7 @@
  * blobs and certified records come out. `#react` looks at the state and does whatever this server
  * owes it now; it is called after every change and may be called again without harm.
  */
-import { decodeAggregate, participants } from "../protocol/aggregate.ts";
+import { participants } from "../protocol/aggregate.ts";
 import { concat, equal } from "../protocol/bytes.ts";
 import type { Head } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -25,6 +25,7 @@ import { Heads } from "./heads.ts";
 import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
 import type { MemberOptions } from "./member_terms.ts";
+import { Offering } from "./offering.ts";
 import { Proposals } from "./proposals.ts";
 import { releaseRules } from "./member_rules.ts";
 import { Seating } from "./seating.ts";
@@ -36,6 +37,8 @@ import { Vouching } from "./vouching.ts";
 export class Member {
   /** How this server comes to the end of its epoch. */
   readonly seat: EpochEnd;
+  /** How the aggregates of its aggregators come into the order. */
+  readonly aggregators: Offering;
   #recalling = false;
   readonly #engine: Engine;
   readonly #bench: Bench;
@@ -102,6 +105,7 @@ export class Member {
       admitted: new Set(),
       vouching: this.#vouching,
     };
+    this.aggregators = new Offering(this.#bench, signer);
     this.#driver = new Driver(manifest);
     this.#seating = new Seating(manifest.parameters.maxClients);
     for (const registration of clients) this.#seating.add(registration, clock.now());
@@ -201,18 +205,9 @@ export class Member {
     return this.#bench.exchange.tell(to, bytes);
   }
 
-  /** Takes an aggregate for the live round from an aggregator; throws for one that is wrong. */
-  aggregate(bytes: Uint8Array): void {
-    const live = this.live;
-    if (live === undefined) {
-      throw new ProtocolError("mismatch", "an aggregate while no round is open");
-    }
-    const { exchange, proposals, manifest } = this.#bench;
-    const { header, digest } = decodeAggregate(bytes, live.opened.header, manifest.parameters);
-    exchange.put(digest, bytes);
-    if (!this.#state.live!.digest) {
-      proposals.offer("aggregate", { kind: "aggregate", header, digest });
-    }
+  /** Takes a frame of an aggregator for the live round; throws for one that is wrong. */
+  aggregate(bytes: Uint8Array, from: Uint8Array): void {
+    this.aggregators.hand(bytes, from, this.#state.live);
     this.#react();
   }
 
@@ -357,7 +352,11 @@ export class Member {
     if (!this.#live || !equal(this.#live.hash, live.header)) {
       this.#live = new LiveRound(this.#bench, live.header);
     }
-    this.#live.owe(live, state, this.options.events.opened);
+    this.#live.owe(live, state, (opened, roster) => {
+      this.aggregators.opened(opened, roster);
+      this.options.events.opened(opened, roster);
+    });
+    this.aggregators.owe(live, this.leading);
   }
 
   #expire(): void {
@@ -392,6 +391,7 @@ export class Member {
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
     // Who is behind gets the certified record, on request or as it connects.
     if (mine) exchange.drop(mine.blobs);
+    this.aggregators.ended();
     this.options.events.finalized(certified, mine?.phases);
   }
 }
