@@ -352,7 +352,11 @@ export class Client {
     checkReceipt(bytes, aggregator.key, this.#sent.envelope);
     this.#ready = true;
     const { index } = this.#sent.envelope, client = hex(this.options.signer.key);
-    this.options.environment.observe("info", "taking part", { client, index });
+    this.options.environment.observe("info", "taking part", {
+      client,
+      index,
+      aggregator: aggregator.id,
+    });
     this.options.ready?.();
   }
 

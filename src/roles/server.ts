@@ -39,6 +39,9 @@ const REMIND_MS = 60_000;
 /** Longest pause until a server that is away is dialed again: rounds wait for it. */
 const MAX_PAUSE_MS = 1_000;
 
+/** Aggregators that are logged as refused, once each; whoever comes after them is not. */
+const MAX_REFUSED = 64;
+
 /** How often keys change while a server runs: a key epoch. */
 const KEY_EPOCH_MS = 86_400_000;
 
@@ -79,6 +82,8 @@ export class Server {
   readonly #member: Member;
   readonly #desk: ClientDesk;
   readonly #aggregators = new Set<Stream>();
+  /** Peers that were logged as not in the list of aggregators. */
+  readonly #refused = new Set<string>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
   readonly #peers = new Map<number, Stream>();
@@ -182,7 +187,10 @@ export class Server {
     const { aggregators, environment: { observe } } = this.options;
     if (role !== "aggregator") return false;
     if (aggregators && !aggregators.some((listed) => equal(listed, key))) {
-      observe("warn", "aggregator refused", { peer: id, because: "it is not in the list" });
+      if (!this.#refused.has(id) && this.#refused.size < MAX_REFUSED) {
+        this.#refused.add(id);
+        observe("warn", "aggregator refused", { peer: id, because: "it is not in the list" });
+      }
       return false;
     }
     return this.#member.aggregators.join(key);
