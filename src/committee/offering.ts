@@ -3,7 +3,7 @@
  * offered by the leader, and by another server where the leader did not for too long.
  */
 import { type Aggregate, decodeAggregate } from "../protocol/aggregate.ts";
-import { equal, type HeaderHash } from "../protocol/bytes.ts";
+import { equal } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Header } from "../protocol/header.ts";
 import type { Signer } from "../protocol/keys.ts";
@@ -66,7 +66,10 @@ export class Offering {
       throw new ProtocolError("mismatch", "an aggregate while no round is open");
     }
     const { header } = this.#opened;
-    if (bytes.length === NOTHING_BYTES) return this.#nothing(bytes, header.hash);
+    if (bytes.length === NOTHING_BYTES) {
+      if (!equal(bytes, header.hash)) throw new ProtocolError("mismatch", "another header's word");
+      return this.#parts.handed(from);
+    }
     const part = decodeAggregate(bytes, header, manifest.parameters);
     if (!equal(part.aggregator, from)) {
       throw new ProtocolError("signature", "an aggregate of another aggregator than hands it over");
@@ -105,10 +108,6 @@ export class Offering {
     const merged = merge(taken, this.signer);
     exchange.push(merged.digest, merged.bytes);
     return merged;
-  }
-
-  #nothing(hash: Uint8Array, header: HeaderHash): void {
-    if (!equal(hash, header)) throw new ProtocolError("mismatch", "nothing, for another header");
   }
 
   #isOffered({ digest }: Aggregate): boolean {

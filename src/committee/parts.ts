@@ -51,8 +51,10 @@ interface Source {
   streams: number;
   /** It came since the last header. */
   fresh: boolean;
-  /** It handed something over since the last header. */
+  /** Something came of it since the last header. */
   heard: boolean;
+  /** It handed over for the open round. */
+  handed: boolean;
   /** The round waits for it. */
   awaited: boolean;
 }
@@ -75,8 +77,8 @@ export class Parts {
     if (source) source.streams++;
     else {
       if (this.#sources.size >= MAX_AGGREGATORS) return false;
-      const fresh = { streams: 1, fresh: true, heard: false, awaited: false };
-      this.#sources.set(hex(aggregator), fresh);
+      const none = { heard: false, handed: false, awaited: false };
+      this.#sources.set(hex(aggregator), { streams: 1, fresh: true, ...none });
     }
     return true;
   }
@@ -89,14 +91,14 @@ export class Parts {
 
   /**
    * A round is open: parts of the one before are dropped. Waited for is who is here, but not who
-   * handed nothing over in the last round in which somebody did, unless it just came.
+   * was silent in the last round in which another was not, unless it just came.
    */
   begin(header: Header, roster: Roster): void {
     if (this.#header && equal(this.#header.hash, header.hash)) return;
     const sources = [...this.#sources.values()], heard = sources.some((source) => source.heard);
     for (const source of sources) {
       source.awaited = source.fresh || (heard ? source.heard : source.awaited);
-      source.fresh = source.heard = false;
+      source.fresh = source.heard = source.handed = false;
     }
     this.end();
     this.#header = header;
@@ -111,10 +113,16 @@ export class Parts {
     this.#choice = choose([]);
   }
 
-  /** An aggregator handed something over, if only to say that it has nothing, or too late. */
+  /** Something came of an aggregator, be it too late: it is not silent. */
   hear(aggregator: Uint8Array): void {
     const source = this.#sources.get(hex(aggregator));
     if (source) source.heard = true;
+  }
+
+  /** An aggregator has handed over for the open round, if only its word that it has nothing. */
+  handed(aggregator: Uint8Array): void {
+    const source = this.#sources.get(hex(aggregator));
+    if (source) source.heard = source.handed = true;
   }
 
   /**
@@ -142,7 +150,7 @@ export class Parts {
     this.#bytes = bytes;
     this.#choice = choose([...this.#parts.values()]);
     if (this.#choice.size >= this.parameters.minParticipants) this.#usable ??= now;
-    this.hear(part.aggregator);
+    this.handed(part.aggregator);
     return before;
   }
 
@@ -156,9 +164,9 @@ export class Parts {
     return this.#choice;
   }
 
-  /** Whether everyone who is waited for has handed something over. */
+  /** Whether everyone who is waited for has handed over, or has nothing. */
   get complete(): boolean {
-    return [...this.#sources.values()].every(({ awaited, heard }) => !awaited || heard);
+    return [...this.#sources.values()].every(({ awaited, handed }) => !awaited || handed);
   }
 
   /** For how long there have been enough participants, ms; undefined while there are too few. */

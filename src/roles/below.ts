@@ -89,7 +89,12 @@ export class Below {
     try {
       if (!this.#live) throw new ProtocolError("mismatch", "no round is open");
       const { header } = this.#live.opened;
-      if (bytes.length === NOTHING_BYTES) return;
+      if (bytes.length === NOTHING_BYTES) {
+        if (!equal(bytes, header.hash)) {
+          throw new ProtocolError("mismatch", "another header's word");
+        }
+        return this.parts.handed(peer.key);
+      }
       const part = decodeAggregate(bytes, header, this.options.parameters);
       if (!equal(part.aggregator, peer.key)) {
         throw new ProtocolError("signature", "an aggregate of another than hands it over");

@@ -49,12 +49,16 @@ Deno.test("who handed nothing over while others did is not waited for, until it 
   parts.take(part(a, [0, 1, 2]), 0);
   begin(3);
   assert.equal(parts.complete, false);
-  parts.hear(a.key);
+  parts.handed(a.key);
   assert.equal(parts.complete, true, "b was silent, and is not waited for");
   parts.hear(b.key);
   begin(4);
-  parts.hear(a.key);
+  parts.handed(a.key);
   assert.equal(parts.complete, false, "b is waited for again");
+  parts.hear(b.key);
+  assert.equal(parts.complete, false, "what comes too late does not count for this round");
+  parts.handed(b.key);
+  assert.equal(parts.complete, true);
 });
 
 Deno.test("a later part of an aggregator replaces its earlier one; one of nobody is refused", () => {

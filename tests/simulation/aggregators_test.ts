@@ -136,6 +136,25 @@ Deno.test(
 );
 
 Deno.test(
+  "the one above dies for good: clients of the one below it go elsewhere too",
+  under(
+    [965, 2],
+    { ...base, clients: 12, aggregators: 3, upstream: [undefined, 0] },
+    async (trial) => {
+      const { world } = trial, other = hex(world.aggregatorKey(2));
+      await whole(trial);
+      trial.everybodySpeaks();
+      world.crash(world.aggregators[0]);
+      await world.universe.advance(10_000);
+      assert.deepEqual(new Set(trial.aggregators.values()), new Set([other]));
+      const { record } = world.servers[0]!.role.member.headRecord!;
+      assert.equal(participants(record.bitmap).length, 12);
+      await trial.judge();
+    },
+  ),
+);
+
+Deno.test(
   "where the leader has no link to an aggregator, its clients go to another in the end",
   under([970, 2], { ...base, clients: 12 }, async (trial) => {
     const { universe, servers, aggregators } = trial.world;
