@@ -26,6 +26,7 @@ import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_ro
 import { Keys } from "./member_keys.ts";
 import type { MemberOptions } from "./member_terms.ts";
 import { Offering } from "./offering.ts";
+import { MAX_AGGREGATORS, MAX_PARTS_BYTES } from "./parts.ts";
 import { Proposals } from "./proposals.ts";
 import { releaseRules } from "./member_rules.ts";
 import { Seating } from "./seating.ts";
@@ -84,8 +85,8 @@ export class Member {
         word: (from, bytes) => options.events.word?.(from, bytes),
         evidenceOf: (record) => equal(record, rules.head.hash) ? heads.evidence : [],
       },
-      8 * manifest.servers.length + 64,
-      64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters),
+      8 * manifest.servers.length + 64 + MAX_AGGREGATORS,
+      64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters) + MAX_PARTS_BYTES,
     );
     this.#attendance = new Attendance(manifest.parameters.leaseRounds);
     const { instance, parameters: { maxClients } } = manifest;

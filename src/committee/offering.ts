@@ -51,7 +51,8 @@ export class Offering {
 
   /** The round is over: its parts are nobody's any more. */
   ended(): void {
-    this.bench.exchange.drop(this.#parts.all.map(({ digest }) => digest));
+    const all = this.#offered ? [...this.#parts.all, this.#offered] : this.#parts.all;
+    this.bench.exchange.drop(all.map(({ digest }) => digest));
     this.#offered = undefined;
   }
 

@@ -69,6 +69,10 @@ Deno.test("a later part of an aggregator replaces its earlier one; one of nobody
   assert.equal(parts.take(part(a, [0, 1]), 0), first);
   parts.take(part(b, [2]), 0);
   assert.equal(parts.choice.size, 3);
+  assert.equal(parts.usableFor(5), 5);
+  parts.take(part(a, [1]), 5);
+  assert.equal(parts.usableFor(5), undefined, "two again");
+  parts.take(part(a, [0, 1]), 9);
   refuses("range", () => parts.take(part(b, []), 0), /nobody/);
   play.roster.set(5, undefined);
   const absent = part(b, [5]);

@@ -117,6 +117,21 @@ Deno.test("what was offered stands, whatever comes later", () => {
   assert.ok(equal(part.digest, before));
 });
 
+Deno.test("what was offered and is not in the order yet is offered again, not another", () => {
+  const { signers: [a, b], part, digest, stage, patience, member } = folding(941, 2);
+  const first = part(a, [0, 1, 2]);
+  member.aggregate(first.bytes, a.key);
+  stage.now += patience;
+  member.tick();
+  const frames = stage.frames.length;
+  member.aggregate(part(b, [3]).bytes, b.key);
+  stage.now += 1_000;
+  member.tick();
+  assert.equal(stage.frames.length, frames, "nothing is merged and sent any more");
+  stage.flush();
+  assert.ok(equal(digest()!, first.digest));
+});
+
 Deno.test("a part that shares a client is left out, and the log names it and the client", () => {
   const { signers: [a, b], gives, digest, stage, play } = folding(937, 2);
   const large = gives(a, [0, 1, 2]);
