@@ -41,6 +41,7 @@ await runRole("server", Deno.args, async (p) => {
         : etcdEngine({ url, fetch, manifest, environment }),
     }),
     admissions,
+    aggregators: options.aggregators,
     admits: (client) => refusesKey(admission, client),
     keepProof: data === undefined ? undefined : (name, proof) => keepProof(data, name, proof),
     failed: fail,

@@ -57,10 +57,16 @@ export function server(
   return { ...made, env: { ...made.env, ZIPNET_COMMITTEE_SECRET: site.committeeSecret } };
 }
 
-/** The aggregator. */
-export function aggregator(site: Site, secret: string, bootstrap: readonly string[]): Command {
-  const args = ["--preset", "dev", ...listen(site, "aggregator"), ...boot(bootstrap)];
-  return { ...command(site, "aggregator", 0, args, secret), name: "aggregator" };
+/** An aggregator; the first one is called by its role alone. */
+export function aggregator(
+  site: Site,
+  secret: string,
+  bootstrap: readonly string[],
+  index = 0,
+): Command {
+  const name = index === 0 ? "aggregator" : `aggregator ${index}`;
+  const args = ["--preset", "dev", ...listen(site, name), ...boot(bootstrap)];
+  return { ...command(site, "aggregator", index, args, secret), name };
 }
 
 /** A client that takes messages on standard input. */

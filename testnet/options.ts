@@ -8,6 +8,7 @@ import { MAX_SERVERS } from "../src/protocol/parameters.ts";
 /** The checked options. */
 export interface Options {
   readonly servers: number;
+  readonly aggregators: number;
   readonly clients: number;
   /** Finalized rounds to talk for; undefined: until it is stopped. */
   readonly rounds?: number;
@@ -31,6 +32,8 @@ export class OptionError extends Error {
 export const MIN_CLIENTS = 3;
 /** One process each; far above what one machine carries. */
 export const MAX_CLIENTS = 200;
+/** Most aggregators, one process each. */
+const MAX_AGGREGATORS = 16;
 /** Longest `--message`, bytes of UTF-8. */
 export const MAX_MESSAGE_BYTES = 4_096;
 const MAX_ROUNDS = 1_000_000;
@@ -40,6 +43,7 @@ const PAGE_PORT = 8_080;
 export const HELP = `zipnet testnet: a whole instance on this machine, one process for every node
 
   --servers N     members of the committee, odd  [3]
+  --aggregators N aggregators, among which clients choose  [1]
   --clients N     clients, ${MIN_CLIENTS} at least  [5]
   --rounds N      talk for N finalized rounds, wait for the fate of every message, end  [until Ctrl-C]
   --message TEXT  what a client says; may be given again, each goes out through the next client
@@ -59,7 +63,7 @@ Exit codes: 0 something landed, nothing was lost and both readers agree (without
 stop), 2 bad options, 1 anything else.
 `;
 
-const VALUES = ["servers", "clients", "rounds", "message", "page-port"] as const;
+const VALUES = ["servers", "aggregators", "clients", "rounds", "message", "page-port"] as const;
 const SWITCHES = ["page", "json", "keep", "unattested", "allow-two", "help"] as const;
 
 /** The options of `args`, or the word `help`. Throws an `OptionError`. */
@@ -89,6 +93,7 @@ export function parseOptions(args: string[]): Options | "help" {
   };
   const servers = number("servers", 3, MAX_SERVERS - 1, 0) ?? 3;
   checkCommittee(servers, flags["allow-two"]);
+  const aggregators = number("aggregators", 1, MAX_AGGREGATORS) ?? 1;
   const clients = number("clients", MIN_CLIENTS, MAX_CLIENTS) ?? 5;
   const rounds = number("rounds", 1, MAX_ROUNDS);
   if (rounds !== undefined && messages.length > clients * rounds) {
@@ -99,7 +104,7 @@ export function parseOptions(args: string[]): Options | "help" {
   }
   const page = number("page-port", 0, 65_535) ?? (flags.page ? PAGE_PORT : undefined);
   const { json, keep, unattested } = flags;
-  return { servers, clients, rounds, messages, json, keep, unattested, page };
+  return { servers, aggregators, clients, rounds, messages, json, keep, unattested, page };
 }
 
 function refuse(argument: string): never {

@@ -117,15 +117,21 @@ async function assemble(options: Options, world: World, launch: Launch, heard: H
       (line) => heard.reader(index, line),
     ).up
   );
-  const gather = await launch(aggregator(site, hex(world.random(32)), first)).up;
-  const bootstrap = [...first, ...gather.addresses];
+  const gather = await Promise.all(
+    Array.from(
+      { length: options.aggregators },
+      (_, index) => launch(aggregator(site, hex(world.random(32)), first, index)).up,
+    ),
+  );
+  const bootstrap = [...first, ...gather.flatMap(({ addresses }) => addresses)];
   const clients = Array.from({ length: options.clients }, (_, index) => {
     const child = launch(client(site, index, bootstrap), (line) => heard.client(index, line));
     heard.started(child);
     return child.up;
   });
   await Promise.all([...servers, ...readers, ...clients]);
-  const nodes = { server: options.servers, aggregator: 1, client: options.clients, reader: 2 };
+  const { aggregators, clients: count } = options;
+  const nodes = { server: options.servers, aggregator: aggregators, client: count, reader: 2 };
   for (const line of world.view.up(nodes, clock.now() - start)) world.output(line);
   if (options.page) world.error(`the live page: http://127.0.0.1:${options.page}/`);
 }

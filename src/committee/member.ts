@@ -3,7 +3,7 @@
  * blobs and certified records come out. `#react` looks at the state and does whatever this server
  * owes it now; it is called after every change and may be called again without harm.
  */
-import { decodeAggregate, participants } from "../protocol/aggregate.ts";
+import { participants } from "../protocol/aggregate.ts";
 import { concat, equal } from "../protocol/bytes.ts";
 import type { Head } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -25,6 +25,8 @@ import { Heads } from "./heads.ts";
 import { type Bench, LiveRound, oweReleases, oweVoids, sayVoid } from "./live_round.ts";
 import { Keys } from "./member_keys.ts";
 import type { MemberOptions } from "./member_terms.ts";
+import { Offering } from "./offering.ts";
+import { MAX_AGGREGATORS, MAX_PARTS_BYTES } from "./parts.ts";
 import { Proposals } from "./proposals.ts";
 import { releaseRules } from "./member_rules.ts";
 import { Seating } from "./seating.ts";
@@ -36,6 +38,8 @@ import { Vouching } from "./vouching.ts";
 export class Member {
   /** How this server comes to the end of its epoch. */
   readonly seat: EpochEnd;
+  /** How the aggregates of its aggregators come into the order. */
+  readonly aggregators: Offering;
   #recalling = false;
   readonly #engine: Engine;
   readonly #bench: Bench;
@@ -81,8 +85,8 @@ export class Member {
         word: (from, bytes) => options.events.word?.(from, bytes),
         evidenceOf: (record) => equal(record, rules.head.hash) ? heads.evidence : [],
       },
-      8 * manifest.servers.length + 64,
-      64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters),
+      8 * manifest.servers.length + 64 + MAX_AGGREGATORS,
+      64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters) + MAX_PARTS_BYTES,
     );
     this.#attendance = new Attendance(manifest.parameters.leaseRounds);
     const { instance, parameters: { maxClients } } = manifest;
@@ -102,6 +106,7 @@ export class Member {
       admitted: new Set(),
       vouching: this.#vouching,
     };
+    this.aggregators = new Offering(this.#bench, signer);
     this.#driver = new Driver(manifest);
     this.#seating = new Seating(manifest.parameters.maxClients);
     for (const registration of clients) this.#seating.add(registration, clock.now());
@@ -209,18 +214,9 @@ export class Member {
     return this.#bench.exchange.tell(to, bytes);
   }
 
-  /** Takes an aggregate for the live round from an aggregator; throws for one that is wrong. */
-  aggregate(bytes: Uint8Array): void {
-    const live = this.live;
-    if (live === undefined) {
-      throw new ProtocolError("mismatch", "an aggregate while no round is open");
-    }
-    const { exchange, proposals, manifest } = this.#bench;
-    const { header, digest } = decodeAggregate(bytes, live.opened.header, manifest.parameters);
-    exchange.put(digest, bytes);
-    if (!this.#state.live!.digest) {
-      proposals.offer("aggregate", { kind: "aggregate", header, digest });
-    }
+  /** Takes a frame of an aggregator for the live round; throws for one that is wrong. */
+  aggregate(bytes: Uint8Array, from: Uint8Array): void {
+    this.aggregators.hand(bytes, from, this.#state.live);
     this.#react();
   }
 
@@ -365,7 +361,11 @@ export class Member {
     if (!this.#live || !equal(this.#live.hash, live.header)) {
       this.#live = new LiveRound(this.#bench, live.header);
     }
-    this.#live.owe(live, state, this.options.events.opened);
+    this.#live.owe(live, state, (opened, roster) => {
+      this.aggregators.opened(opened, roster);
+      this.options.events.opened(opened, roster);
+    });
+    this.aggregators.owe(live, this.leading);
   }
 
   #expire(): void {
@@ -400,6 +400,7 @@ export class Member {
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
     // Who is behind gets the certified record, on request or as it connects.
     if (mine) exchange.drop(mine.blobs);
+    this.aggregators.ended();
     this.options.events.finalized(certified, mine?.phases);
   }
 }

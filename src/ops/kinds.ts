@@ -139,6 +139,32 @@ export const fingerprint: Kind<Fingerprint> = {
   },
 };
 
+/** Most keys that one option names. */
+const MAX_KEYS = 64;
+
+/** The public keys of nodes, comma-separated, 32 bytes each in hex. */
+export const nodeKeys: Kind<readonly Uint8Array[]> = {
+  placeholder: "HEX,...",
+  expected: `1 to ${MAX_KEYS} keys of 64 hex digits, comma-separated, none twice, as nodes log ` +
+    "theirs (peer)",
+  read(value) {
+    const keys = value.split(",").map((key) => key.trim().toLowerCase());
+    const valid = keys.every((key) => /^[0-9a-f]{64}$/.test(key));
+    if (!valid || keys.length > MAX_KEYS || new Set(keys).size < keys.length) throw new Malformed();
+    return keys.map((key) => unhex(key, 32));
+  },
+};
+
+/** The public key of a node, 32 bytes in hex. */
+export const nodeKey: Kind<Uint8Array> = {
+  placeholder: "HEX",
+  expected: "a key of 64 hex digits, as the node logs it (peer)",
+  read(value) {
+    if (!/^[0-9a-fA-F]{64}$/.test(value)) throw new Malformed();
+    return unhex(value.toLowerCase(), 32);
+  },
+};
+
 /** TCP multiaddrs, comma-separated. */
 export const multiaddrs: Kind<readonly string[]> = {
   placeholder: "ADDR,...",

@@ -3,6 +3,7 @@
  * single row of the table can tell.
  */
 import { equal, type Fingerprint } from "../protocol/bytes.ts";
+import { signer } from "../protocol/keys.ts";
 import { checkParameters, type Limit, LIMITS, PRESETS } from "../protocol/parameters.ts";
 import type { Level } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
@@ -54,6 +55,8 @@ export interface ServerOptions extends CommonOptions {
   /** Origin of the etcd that orders commands; undefined: the servers themselves do. */
   readonly etcd?: string;
   readonly admission: Admission;
+  /** Keys of the aggregators that may hand over; undefined: any. */
+  readonly aggregators?: readonly Uint8Array[];
 }
 
 /** Options of an aggregator. */
@@ -62,6 +65,10 @@ export interface AggregatorOptions extends CommonOptions {
   readonly preset: Preset;
   /** The pinned committee. */
   readonly committee?: Fingerprint;
+  /** Keys of the aggregators that may hand over to it. */
+  readonly aggregators: readonly Uint8Array[];
+  /** Key of the aggregator that it hands over to; undefined: the servers. */
+  readonly upstream?: Uint8Array;
 }
 
 /** Options of a client. */
@@ -152,7 +159,9 @@ export function assemble<R extends Role>(
     server: () => ({ ...common, ...server(values, given, parser) }),
     aggregator() {
       requireSecret(values, parser);
-      return { ...common, role: "aggregator", preset: preset!, committee };
+      const { aggregators = [], upstream } = values;
+      checkUpstream(values, parser);
+      return { ...common, role: "aggregator", preset: preset!, committee, aggregators, upstream };
     },
     client: () => ({
       ...common,
@@ -197,7 +206,25 @@ function server(
     data: dataFolder(values, given, parser),
     etcd: etcd(values, parser),
     admission: admission(values, parser),
+    aggregators: values.aggregators,
   };
+}
+
+/** Nobody hands over to itself, or in a circle of two. */
+function checkUpstream(
+  { upstream, aggregators, secret }: Values,
+  { refuse, both }: Parser,
+): void {
+  if (upstream === undefined) return;
+  if (secret && equal(signer(secret).key, upstream)) {
+    refuse(`${both("upstream")} is this aggregator's own key: leave it out, or name the one above`);
+  }
+  if (aggregators?.some((key) => equal(key, upstream))) {
+    refuse(
+      `${both("upstream")} is in ${both("aggregators")} too: each would wait for the other; ` +
+        "leave it out of one",
+    );
+  }
 }
 
 function etcd({ engine, etcd }: Values, { refuse, both }: Parser): string | undefined {

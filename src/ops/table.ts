@@ -16,6 +16,8 @@ import {
   instanceName,
   integer,
   multiaddrs,
+  nodeKey,
+  nodeKeys,
   origin,
   seed,
   text,
@@ -131,6 +133,22 @@ export const OPTIONS = {
       server: "parameters of the instance, which single ones below override; part of the manifest",
       aggregator: "only tells dev, where an identity may be random, from the others",
     },
+  }),
+  aggregators: row({
+    roles: ["server", "aggregator"],
+    kind: nodeKeys,
+    absent: { server: "any", aggregator: "none" },
+    meaning: {
+      server: "keys of the aggregators that may hand over here",
+      aggregator: "keys of the aggregators that may hand over here: those that name this one as " +
+        "their upstream",
+    },
+  }),
+  upstream: row({
+    roles: ["aggregator"],
+    kind: nodeKey,
+    absent: "the servers",
+    meaning: "key of the aggregator to hand over to instead of the servers; it must list this one",
   }),
   roundPeriod: deadline("time from round to round"),
   foldDeadline: deadline("after it the aggregate is closed; below the round deadline"),

@@ -93,22 +93,35 @@ export class Fold {
     xorInto(this.#messages, envelope.messages);
   }
 
+  /** The participants so far. */
+  get bitmap(): Uint8Array {
+    return this.#bitmap;
+  }
+
   /** The aggregate of what was folded. */
   seal(signer: Signer): Aggregate {
     const ordered = [...this.#hashes].sort(([a], [b]) => a - b).map(([, h]) => h);
-    const vectors = { schedule: this.#schedule.slice(), messages: this.#messages.slice() };
-    const claim = {
+    return sealAggregate({
       header: this.header.hash,
       bitmap: this.#bitmap.slice(),
       root: new MerkleTree(ordered).root,
-      sum: sumHash(vectors),
-    };
-    const digest = aggregateDigest(claim);
-    const bytes = new Writer().bytes(claim.header).vector(claim.bitmap).bytes(claim.root)
-      .vector(vectors.schedule).vector(vectors.messages)
-      .bytes(signer.key).bytes(signer.sign("sign-aggregate", digest)).end();
-    return { ...claim, ...vectors, digest, aggregator: signer.key, bytes };
+      schedule: this.#schedule.slice(),
+      messages: this.#messages.slice(),
+    }, signer);
   }
+}
+
+/** The aggregate of these vectors and participants, signed. */
+export function sealAggregate(
+  { header, bitmap, root, schedule, messages }: Omit<AggregateClaim, "sum"> & Vectors,
+  signer: Signer,
+): Aggregate {
+  const claim = { header, bitmap, root, sum: sumHash({ schedule, messages }) };
+  const digest = aggregateDigest(claim);
+  const bytes = new Writer().bytes(header).vector(bitmap).bytes(root)
+    .vector(schedule).vector(messages)
+    .bytes(signer.key).bytes(signer.sign("sign-aggregate", digest)).end();
+  return { ...claim, schedule, messages, digest, aggregator: signer.key, bytes };
 }
 
 /** Reads and checks an aggregate for a live header. */

@@ -42,6 +42,7 @@ export const LABELS = [
   "sign-receipt",
   "sign-envelope",
   "sign-aggregate",
+  "spread",
 ] as const;
 
 /** One of them. */

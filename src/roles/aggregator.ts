@@ -1,24 +1,28 @@
 /**
- * The event loop of the aggregator: it folds the envelopes of the live round into one aggregate for
+ * The event loop of an aggregator: it folds the envelopes of the live round into one aggregate for
  * the committee, gives receipts, and serves both feeds on to clients, over all epochs. It needs no
  * secret and is trusted with nothing but service.
+ *
+ * Of several, each has its own clients, and the committee merges what they hand over. One may stand
+ * above others: these hand over to it what it then hands over with its own.
  */
-import { Fold } from "../protocol/aggregate.ts";
 import { equal, hex } from "../protocol/bytes.ts";
-import { checkEnvelope, createReceipt, decodeEnvelope } from "../protocol/envelope.ts";
+import { createReceipt } from "../protocol/envelope.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { peekPlace } from "../protocol/header.ts";
 import type { Signer } from "../protocol/keys.ts";
 import { checkOpens, decodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import { Roster } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network, Stream } from "../universe/network.ts";
+import type { Network, Peer, Stream } from "../universe/network.ts";
+import { Below } from "./below.ts";
 import { type Committee, holders } from "./committee.ts";
 import type { Epochs } from "./epochs.ts";
 import { Feed, NEWEST } from "./feed.ts";
+import { Folding } from "./folding.ts";
 import { Follower } from "./follower.ts";
+import { OPENED_FRAME, ROSTER_FRAME } from "./handover.ts";
 import { Link } from "./link.ts";
-import { OPENED_FRAME, ROSTER_FRAME } from "./server.ts";
 import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
 
 /** What an aggregator is made of. */
@@ -26,20 +30,21 @@ export interface AggregatorOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly signer: Signer;
+  /** The aggregator that it hands over to instead of the servers: its key as hex. */
+  readonly upstream?: string;
+  /** Keys of the aggregators that may hand over to it; none unless given. */
+  readonly below?: readonly Uint8Array[];
 }
 
-/** The round being folded. */
-interface Folding {
+/** The round being folded, and its place. */
+interface Live {
   readonly opened: OpenedHeader;
-  readonly roster: Roster;
-  readonly fold: Fold;
-  due: boolean;
-  sealed?: Uint8Array;
+  readonly folding: Folding;
 }
 
 /** A running aggregator; `start` it once the committee was met. */
 export class Aggregator {
-  /** To each server of the newest epoch, by its key as hex. */
+  /** To each server of the newest epoch, or to the one above, by its key as hex. */
   readonly #links = new Map<string, Link>();
   /** Who is told of each change of the committee. */
   readonly #curious = new Set<Stream>();
@@ -48,8 +53,8 @@ export class Aggregator {
   #feed!: Feed;
   #alive: (() => void) | undefined;
   #follower: Follower | undefined;
-  #folding: Folding | undefined;
-  #cancelDeadline = () => {};
+  #live: Live | undefined;
+  #below!: Below;
   #unsubscribe = () => {};
 
   constructor(readonly options: AggregatorOptions) {}
@@ -78,6 +83,13 @@ export class Aggregator {
       frame: (bytes) => this.#envelope(stream, bytes),
       closed: () => {},
     }));
+    this.#below = new Below({
+      network,
+      environment,
+      parameters: epochs.parameters,
+      accepted: this.options.below ?? [],
+      changed: () => this.#live?.folding.changed(),
+    });
     this.#follower = new Follower({
       network,
       environment,
@@ -88,7 +100,7 @@ export class Aggregator {
       events: {
         record: (verified) => {
           this.#feed.record(verified);
-          if (this.#folding && verified.record.header.round >= this.#folding.opened.header.round) {
+          if (this.#live && verified.record.header.round >= this.#live.opened.header.round) {
             this.#end();
           }
         },
@@ -114,29 +126,35 @@ export class Aggregator {
   /** Another committee: no round of the old one goes on, and each server begins anew with its roster. */
   #changed(): void {
     this.#end();
-    const { servers } = this.#epochs.newest, stay = new Set(servers.map(hex));
-    for (const [server, link] of this.#links) {
-      if (stay.has(server)) link.drop("the committee changed");
+    const stay = new Set(this.#heads);
+    for (const [head, link] of this.#links) {
+      if (stay.has(head)) link.drop("the committee changed");
       else {
         link.close();
-        this.#links.delete(server);
+        this.#links.delete(head);
       }
     }
     this.#connect();
   }
 
-  /** A link to each server of the newest epoch that has none. */
+  /** Whom it hands over to: the servers of the newest epoch, or the aggregator above it. */
+  get #heads(): readonly string[] {
+    const { upstream } = this.options;
+    return upstream === undefined ? this.#epochs.newest.servers.map(hex) : [upstream];
+  }
+
+  /** A link to each of these that has none. */
   #connect(): void {
-    const { network, environment: { clock } } = this.options;
-    const { parameters, newest: { servers } } = this.#epochs;
-    const { aggregate: kind } = instanceStreams(parameters);
-    for (const server of servers.map(hex)) {
-      if (this.#links.has(server)) continue;
+    const { network, environment: { clock }, upstream } = this.options;
+    const { parameters } = this.#epochs, { aggregate: kind } = instanceStreams(parameters);
+    const role = upstream === undefined ? "server" : "aggregator";
+    for (const head of this.#heads) {
+      if (this.#links.has(head)) continue;
       const link: Link = new Link({
         network,
         clock,
         kind,
-        candidates: () => network.peers("server").filter(({ id }) => id === server),
+        candidates: () => network.peers(role).filter(({ id }) => id === head),
         events: () => {
           let roster: Roster | undefined;
           return {
@@ -150,7 +168,7 @@ export class Aggregator {
           };
         },
       });
-      this.#links.set(server, link);
+      this.#links.set(head, link);
     }
   }
 
@@ -167,7 +185,7 @@ export class Aggregator {
     if (!manifest) return link.drop("a committee that is not known yet");
     if (manifest !== this.#epochs.newest) return;
     const opened = decodeOpened(bytes, manifest), { header } = opened;
-    if (header.round <= Math.max(this.#folding?.opened.header.round ?? 0, this.#feed.newest)) {
+    if (header.round <= Math.max(this.#live?.opened.header.round ?? 0, this.#feed.newest)) {
       return;
     }
     if (!roster || roster.size !== header.rosterSize || !equal(roster.root, header.rosterRoot)) {
@@ -179,67 +197,47 @@ export class Aggregator {
     checkOpens(manifest, opened);
     this.#alive?.();
     this.#end();
-    const folding: Folding = {
+    this.#below.opened(opened, roster);
+    const { environment, signer } = this.options, { parameters } = manifest;
+    const folding = new Folding({
       opened,
       roster,
-      fold: new Fold(header, manifest.parameters),
-      due: false,
-    };
-    this.#folding = folding;
-    this.#feed.opened(opened, roster);
-    this.#cancelDeadline = this.options.environment.clock.after(
-      manifest.parameters.foldDeadline,
-      () => {
-        folding.due = true;
-        this.#sealIfReady(folding);
+      parameters,
+      signer,
+      environment,
+      parts: this.#below.parts,
+      send: (frame, participants) => {
+        for (const link of this.#links.values()) link.stream?.send(frame);
+        environment.observe("debug", "aggregate sent", { round: header.round, participants });
       },
-    );
+    });
+    this.#live = { opened, folding };
+    this.#feed.opened(opened, roster);
   }
 
   #envelope(stream: Stream, bytes: Uint8Array): void {
-    const folding = this.#folding;
-    const { observe } = this.options.environment;
-    if (!folding) return observe("debug", "envelope late", { peer: stream.peer.id });
+    const folding = this.#live?.folding;
+    if (!folding) return this.#late(stream.peer);
     let envelope;
     try {
-      envelope = decodeEnvelope(bytes, folding.opened.header, this.#epochs.parameters);
+      envelope = folding.decode(bytes);
     } catch (error) {
       // A header that just ended is an honest client's bad luck; anything else is not.
       if (!(error instanceof ProtocolError) || error.code !== "mismatch") throw error;
-      return observe("debug", "envelope late", { peer: stream.peer.id });
+      return this.#late(stream.peer);
     }
-    const before = folding.fold.folded(envelope.index);
-    if (before !== undefined) {
-      if (!equal(before, envelope.hash)) {
-        throw new ProtocolError("encoding", "a second envelope under one header");
-      }
-    } else {
-      checkEnvelope(envelope, folding.roster.at(envelope.index)?.client);
-      if (folding.sealed) return observe("debug", "envelope late", { peer: stream.peer.id });
-      folding.fold.add(envelope);
-    }
+    if (!folding.add(envelope)) return this.#late(stream.peer);
     stream.send(createReceipt(this.options.signer, envelope));
-    if (folding.fold.size === folding.roster.count) folding.due = true;
-    this.#sealIfReady(folding);
+    folding.changed();
   }
 
-  /** Hands over once it is time and enough took part; below that it waits for whoever still comes. */
-  #sealIfReady(folding: Folding): void {
-    const { minParticipants } = this.#epochs.parameters;
-    if (
-      this.#folding !== folding || folding.sealed || !folding.due ||
-      folding.fold.size < minParticipants
-    ) return;
-    folding.sealed = folding.fold.seal(this.options.signer).bytes;
-    for (const link of this.#links.values()) link.stream?.send(folding.sealed);
-    this.options.environment.observe("debug", "aggregate sent", {
-      round: folding.opened.header.round,
-      participants: folding.fold.size,
-    });
+  #late({ id }: Peer): void {
+    this.options.environment.observe("debug", "envelope late", { peer: id });
   }
 
   #end(): void {
-    this.#cancelDeadline();
-    this.#folding = undefined;
+    this.#live?.folding.end();
+    this.#live = undefined;
+    this.#below?.ended();
   }
 }

@@ -21,7 +21,7 @@ import { applyPads, padCipher } from "../protocol/pad.ts";
 import { type RosterProof, verifyProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
-import { holders } from "./committee.ts";
+import { Choice } from "./choice.ts";
 import type { Epochs } from "./epochs.ts";
 import { Enrolment } from "./enrolment.ts";
 import type { Refused } from "./errors.ts";
@@ -81,6 +81,7 @@ export class Client {
   readonly outbox: Outbox;
   readonly #follower: Follower;
   readonly #submit: Link;
+  readonly #choice: Choice;
   readonly #enrolment: Enrolment;
   readonly #bundles = new Map<number, Uint8Array>();
   readonly #unsubscribe: () => void;
@@ -92,6 +93,8 @@ export class Client {
   #pending: { readonly opened: OpenedHeader; readonly proof: RosterProof | undefined } | undefined;
   #sent: Sent | undefined;
   #lastRound = 0;
+  /** Round of the newest header that came. */
+  #shown = 0;
   #absent = 0;
   #ready = false;
   /** A header of the newest committee showed us in the roster. */
@@ -106,16 +109,23 @@ export class Client {
       parameters: epochs.parameters,
       random: environment.random,
       now: clock.now,
+      onWarning: () => this.#neglected(),
     });
     this.#session = this.#newSession();
-    const candidates = () => holders(network, "aggregator", "server");
+    const choice = this.#choice = new Choice({
+      network,
+      environment,
+      client: options.signer.key,
+      parameters: epochs.parameters,
+      present: () => this.#submit?.stream?.peer,
+      move: (reason) => this.#submit.drop(reason),
+    });
     this.#follower = new Follower({
       network,
       environment,
       epochs,
       from: NEWEST,
-      candidates: () =>
-        network.peers("aggregator").length > 0 ? network.peers("aggregator") : candidates(),
+      candidates: () => choice.holders,
       live: true,
       events: {
         opened: (opened, proof) => this.#opened(opened, proof),
@@ -131,12 +141,17 @@ export class Client {
       network,
       clock,
       kind: streams.submit,
-      candidates: () => network.peers("aggregator"),
-      events: (stream) => ({
-        frame: (bytes) => this.#receipt(bytes, stream.peer),
-        closed: () => {},
-      }),
+      candidates: () => choice.candidates,
+      events: (stream) => {
+        environment.observe("debug", "aggregator taken", { aggregator: stream.peer.id });
+        clock.after(0, () => {
+          this.#follower.attend(stream.peer);
+          this.#answerHeader();
+        });
+        return { frame: (bytes) => this.#receipt(bytes, stream.peer), closed: () => {} };
+      },
     });
+    choice.start();
     this.#enrolment = new Enrolment({
       network,
       environment,
@@ -170,6 +185,7 @@ export class Client {
     this.#enrolment.leave();
     this.#follower.close();
     this.#submit.close();
+    this.#choice.close();
     destroy(this.#session);
     if (this.#next) destroy(this.#next);
   }
@@ -182,7 +198,7 @@ export class Client {
     this.#bundles.clear();
     for (const session of [this.#session, this.#next]) if (session) forgetPairs(session);
     this.#pending = undefined;
-    this.#lastRound = 0;
+    this.#shown = this.#lastRound = 0;
     this.#absent = 0;
     this.#stood = false;
     this.#enrolment.changed();
@@ -198,6 +214,10 @@ export class Client {
   }
 
   #opened(opened: OpenedHeader, proof: RosterProof | undefined): void {
+    if (opened.header.round > this.#shown) {
+      this.#shown = opened.header.round;
+      this.#choice.alive();
+    }
     this.#pending = { opened, proof };
     this.#answerHeader();
   }
@@ -226,8 +246,10 @@ export class Client {
       return void (this.#pending = undefined);
     }
     if (!equal(header.previous, this.#head.hash)) return;
-    this.#pending = undefined;
     const silence = this.#objection(header, proof);
+    // It may be between two aggregators: the next one may still take it.
+    if (silence === undefined && !this.#submit.stream) return;
+    this.#pending = undefined;
     this.#lastRound = header.round;
     if (silence !== undefined) {
       if (silence !== this.#quiet) {
@@ -271,7 +293,7 @@ export class Client {
     if (header.rosterSize < minParticipants) {
       return `a roster of ${header.rosterSize}, own minimum ${minParticipants}`;
     }
-    if (!this.#submit.stream) return "no aggregator";
+    if (this.#choice.candidates.length === 0) return "no aggregator";
     return undefined;
   }
 
@@ -299,7 +321,10 @@ export class Client {
       splitVectors(padded, parameters),
     );
     this.#sent = { round: header.round, envelope };
-    this.#submit.stream!.send(envelope.bytes);
+    const stream = this.#submit.stream!;
+    this.#choice.settle();
+    stream.send(envelope.bytes);
+    this.#follower.attend(stream.peer);
   }
 
   #pair(header: Header, server: number): Uint8Array {
@@ -327,8 +352,22 @@ export class Client {
     checkReceipt(bytes, aggregator.key, this.#sent.envelope);
     this.#ready = true;
     const { index } = this.#sent.envelope, client = hex(this.options.signer.key);
-    this.options.environment.observe("info", "taking part", { client, index });
+    this.options.environment.observe("info", "taking part", {
+      client,
+      index,
+      aggregator: aggregator.id,
+    });
     this.options.ready?.();
+  }
+
+  /** Three records in a row without this client that was sent for: another aggregator may do better. */
+  #neglected(): void {
+    const { stream } = this.#submit;
+    this.options.environment.observe("warn", "left out three times in a row", {
+      aggregator: stream?.peer.id,
+      others: this.#choice.candidates.length - 1,
+    });
+    if (this.#choice.candidates.length > 1) this.#submit.drop("left out three times in a row");
   }
 
   /** An envelope of ours is not in the record: did the aggregator take it and leave it out? */

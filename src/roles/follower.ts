@@ -132,6 +132,20 @@ export class Follower {
     this.#live?.drop(reason);
   }
 
+  /** Follows at this holder from now on, where it comes first among the candidates. */
+  attend({ id }: Peer): void {
+    const { candidates } = this.options;
+    const first = (of: readonly Peer[]) => of[0]?.id === id;
+    const elsewhere = (link: Link | undefined) => link?.stream && link.stream.peer.id !== id;
+    const reason = "another holder is preferred";
+    if (elsewhere(this.#broadcasts) && first(this.#search.candidates(this.#wanted))) {
+      this.#broadcasts.drop(reason);
+    }
+    if (elsewhere(this.#live) && first(this.#search.current(candidates()))) {
+      this.#live!.drop(reason);
+    }
+  }
+
   /** Stops following. */
   close(): void {
     this.#ended = true;

@@ -8,12 +8,18 @@ import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../univers
 /** First and longest pause between attempts. */
 const PAUSE_MS = 100, MAX_PAUSE_MS = 5_000;
 
+/** Peers that are remembered as tried; beyond, all are tried again. */
+const MAX_TRIED = 256;
+
 /** What a link needs. */
 export interface LinkOptions {
   readonly network: Network;
   readonly clock: Clock;
   readonly kind: StreamKind;
-  /** Peers that would do now, best first. The one tried last is passed over when there are others. */
+  /**
+   * Peers that would do now, best first. Whoever was tried since a frame came is passed over while
+   * there are others, and so is the one tried last.
+   */
   readonly candidates: () => readonly Peer[];
   readonly events: (stream: Stream) => StreamEvents;
   /** Longest pause between attempts in ms; 5 s unless given. */
@@ -30,6 +36,8 @@ export class Link {
   #pause = PAUSE_MS;
   #cancel: (() => void) | undefined;
   #last: string | undefined;
+  /** Who was tried since a frame came. */
+  readonly #tried = new Set<string>();
   readonly #unsubscribe: () => void;
 
   constructor(readonly options: LinkOptions) {
@@ -58,10 +66,12 @@ export class Link {
   #try(): void {
     if (this.#closed || this.#opening || this.#stream || this.#cancel) return;
     const candidates = this.options.candidates();
-    const peer = candidates.find((candidate) => candidate.id !== this.#last) ?? candidates[0];
+    const peer = candidates.find(({ id }) => !this.#tried.has(id)) ??
+      candidates.find(({ id }) => id !== this.#last) ?? candidates[0];
     if (!peer) return this.#later();
     this.#opening = true;
-    this.#last = peer.id;
+    if (this.#tried.has(peer.id) || this.#tried.size >= MAX_TRIED) this.#tried.clear();
+    this.#tried.add(this.#last = peer.id);
     const { network, kind } = this.options;
     network.open(peer, kind, (stream) => this.#events(stream)).then(
       (stream) => {
@@ -82,6 +92,8 @@ export class Link {
     return {
       frame: (bytes) => {
         this.#pause = PAUSE_MS;
+        this.#tried.clear();
+        this.#tried.add(stream.peer.id);
         inner.frame(bytes);
       },
       closed: (reason) => {

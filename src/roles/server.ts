@@ -2,12 +2,12 @@
  * The event loop of a committee server in one epoch: the member at its core, its streams to the
  * other servers, and what it serves to clients, aggregators and readers.
  */
-import { equal, hex, Writer } from "../protocol/bytes.ts";
+import { equal, hex } from "../protocol/bytes.ts";
 import { type Head, readMessages } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Signer } from "../protocol/keys.ts";
 import { type Manifest, serverIndex } from "../protocol/manifest.ts";
-import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
+import type { OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import type { Registration } from "../protocol/registration.ts";
 import { participants } from "../protocol/aggregate.ts";
@@ -24,6 +24,7 @@ import type { Gate } from "./admission.ts";
 import type { Admissions } from "./admissions.ts";
 import type { Archivist } from "./archivist.ts";
 import type { Feed } from "./feed.ts";
+import { openedFrame, rosterFrame } from "./handover.ts";
 import { ClientDesk } from "./client_desk.ts";
 import { Link } from "./link.ts";
 import { Recall } from "./recall.ts";
@@ -38,11 +39,11 @@ const REMIND_MS = 60_000;
 /** Longest pause until a server that is away is dialed again: rounds wait for it. */
 const MAX_PAUSE_MS = 1_000;
 
+/** Aggregators that are logged as refused, once each; whoever comes after them is not. */
+const MAX_REFUSED = 64;
+
 /** How often keys change while a server runs: a key epoch. */
 const KEY_EPOCH_MS = 86_400_000;
-
-/** Frames on an aggregator's stream, from the server: an opened header, or the roster behind it. */
-export const OPENED_FRAME = 0, ROSTER_FRAME = 1;
 
 /** What a server is made of. */
 export interface ServerOptions {
@@ -65,6 +66,8 @@ export interface ServerOptions {
   readonly admits: (client: Uint8Array) => string | undefined;
   /** What clients have to show beyond that, where they have to show anything. */
   readonly admissions?: Admissions;
+  /** Keys of the aggregators that may hand over; any unless given. */
+  readonly aggregators?: readonly Uint8Array[];
   /** What this server vouched for in the epoch before. */
   readonly vouches?: Iterable<Vouch>;
   /** Keeps the proof that a server convicted itself, and says where. */
@@ -79,6 +82,8 @@ export class Server {
   readonly #member: Member;
   readonly #desk: ClientDesk;
   readonly #aggregators = new Set<Stream>();
+  /** Peers that were logged as not in the list of aggregators. */
+  readonly #refused = new Set<string>();
   readonly #links: Link[] = [];
   /** The newest stream to each other server. */
   readonly #peers = new Map<number, Stream>();
@@ -177,20 +182,40 @@ export class Server {
       return index < 0 ? "not in the committee" : "the server of the higher place dials";
     }, this.#tracked((stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key))));
     network.serve(CLIENT_REGISTRY, this.#tracked((stream) => this.#desk.accept(stream)));
-    const aggregates = this.#tracked((stream) => {
-      this.#aggregators.add(stream);
-      const live = this.#member.live;
-      stream.send(this.#rosterFrame(live?.roster ?? this.#member.state.registry.roster));
-      if (live) stream.send(openedFrame(live.opened));
-      return {
-        frame: (bytes) => this.#aggregate(stream, bytes),
-        closed: () => this.#aggregators.delete(stream),
-      };
-    });
+    const aggregates = this.#tracked((stream) => this.#subscribed(stream));
     network.serve(
       streams.aggregate,
-      (stream) => stream.peer.role === "aggregator" ? aggregates(stream) : undefined,
+      (stream) => this.#takes(stream.peer) ? aggregates(stream) : undefined,
     );
+  }
+
+  /** Whether a peer may hand over; a place is taken for it then. */
+  #takes({ key, id, role }: Peer): boolean {
+    const { aggregators, environment: { observe } } = this.options;
+    if (role !== "aggregator") return false;
+    if (aggregators && !aggregators.some((listed) => equal(listed, key))) {
+      if (!this.#refused.has(id) && this.#refused.size < MAX_REFUSED) {
+        this.#refused.add(id);
+        observe("warn", "aggregator refused", { peer: id, because: "it is not in the list" });
+      }
+      return false;
+    }
+    return this.#member.aggregators.join(key);
+  }
+
+  /** An aggregator: it gets the roster and each opened header. */
+  #subscribed(stream: Stream): StreamEvents {
+    this.#aggregators.add(stream);
+    const live = this.#member.live;
+    stream.send(rosterFrame(live?.roster ?? this.#member.state.registry.roster));
+    if (live) stream.send(openedFrame(live.opened));
+    return {
+      frame: (bytes) => this.#aggregate(stream, bytes),
+      closed: () => {
+        this.#aggregators.delete(stream);
+        this.#member.aggregators.leave(stream.peer.key);
+      },
+    };
   }
 
   /** Remembers the streams that others opened, to end them with the epoch. */
@@ -288,7 +313,7 @@ export class Server {
 
   #aggregate(stream: Stream, bytes: Uint8Array): void {
     try {
-      this.#member.aggregate(bytes);
+      this.#member.aggregate(bytes, stream.peer.key);
     } catch (error) {
       if (!(error instanceof ProtocolError) || error.code !== "mismatch") throw error;
       this.options.environment.observe("debug", "aggregate late", {
@@ -302,16 +327,12 @@ export class Server {
     this.#lastSign = this.options.environment.clock.now();
     if (!this.#sentRoster || !equal(this.#sentRoster, roster.root)) {
       this.#sentRoster = roster.root;
-      const frame = this.#rosterFrame(roster);
+      const frame = rosterFrame(roster);
       for (const stream of this.#aggregators) stream.send(frame);
     }
     const frame = openedFrame(opened);
     for (const stream of this.#aggregators) stream.send(frame);
     this.options.feed.opened(opened, roster);
-  }
-
-  #rosterFrame(roster: Roster): Uint8Array {
-    return new Writer().u8(ROSTER_FRAME).bytes(roster.encode()).end();
   }
 
   #finalized(certified: CertifiedRecord, phases: Phases | undefined): void {
@@ -337,8 +358,4 @@ export class Server {
     const file = this.options.keepProof?.(`equivocation-${hex(server).slice(0, 16)}`, proof);
     this.options.environment.observe("error", "equivocation", { server: hex(server), why, file });
   }
-}
-
-function openedFrame(opened: OpenedHeader): Uint8Array {
-  return new Writer().u8(OPENED_FRAME).bytes(encodeOpened(opened)).end();
 }

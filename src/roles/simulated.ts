@@ -34,6 +34,10 @@ export interface SimulationOptions {
   /** Servers beyond the first committee, which may be started to join it later. */
   readonly spares?: number;
   readonly clients: number;
+  /** Aggregators; 1 unless given. */
+  readonly aggregators?: number;
+  /** By aggregator, the one that it hands over to instead of the servers; none unless given. */
+  readonly upstream?: readonly (number | undefined)[];
   readonly readers?: number;
   readonly loss?: number;
   /** Frame delays in ms. */
@@ -93,7 +97,7 @@ export class SimulatedInstance {
   readonly wishes: (Uint8Array | undefined)[] = [];
   readonly clients: Running<Client>[] = [];
   readonly readers: Running<Reading>[] = [];
-  aggregator: Running<Aggregator> | undefined;
+  readonly aggregators: Running<Aggregator>[] = [];
   /** Why nodes ended that may not follow their committee, by name. */
   readonly refused = new Map<string, string>();
   readonly #signers: Signer[];
@@ -122,7 +126,7 @@ export class SimulatedInstance {
   /** Starts everything. Resolves when all networks are up; committee and clients meet in virtual time. */
   async start(): Promise<void> {
     for (let i = 0; i < this.manifest.servers.length; i++) await this.startServer(i);
-    await this.startAggregator();
+    for (let i = 0; i < (this.options.aggregators ?? 1); i++) await this.startAggregator(i);
     for (let i = 0; i < (this.options.readers ?? 1); i++) await this.startReader(i);
     for (let i = 0; i < this.options.clients; i++) await this.startClient(i);
   }
@@ -183,18 +187,35 @@ export class SimulatedInstance {
     return this.#signers[index].key;
   }
 
-  /** Starts the aggregator. */
-  async startAggregator(): Promise<void> {
-    const name = "aggregator", secret = this.#secret(name);
+  /** The first aggregator, once it was started. */
+  get aggregator(): Running<Aggregator> | undefined {
+    return this.aggregators[0];
+  }
+
+  /** Starts aggregator `index`. */
+  async startAggregator(index = 0): Promise<void> {
+    const { upstream = [] } = this.options, above = upstream[index];
+    const name = index === 0 ? "aggregator" : `aggregator ${index}`, secret = this.#secret(name);
     const { network, environment } = this.#node(name, "aggregator", secret);
-    const role = new Aggregator({ network, environment, signer: signer(secret) });
+    const role = new Aggregator({
+      network,
+      environment,
+      signer: signer(secret),
+      upstream: above === undefined ? undefined : hex(this.aggregatorKey(above)),
+      below: upstream.flatMap((to, i) => to === index ? [this.aggregatorKey(i)] : []),
+    });
     await network.start();
     void this.#meet(name, network, environment, true).then(({ committee }) => {
       const refused = () => role.stop(), changed = role.hand.bind(role);
       const { alive } = this.#watch(network, environment, committee, refused, changed);
       role.start(committee, alive);
     }, () => {});
-    this.aggregator = { name, network, role };
+    this.aggregators[index] = { name, network, role };
+  }
+
+  /** Key of aggregator `index`. */
+  aggregatorKey(index: number): Uint8Array {
+    return signer(this.#secret(index === 0 ? "aggregator" : `aggregator ${index}`)).key;
   }
 
   /** Starts client `index`; it takes part once it has met the committee. */

@@ -86,6 +86,8 @@ export class MemoryUniverse {
   readonly #byNetwork = new Map<Network, MemoryTransport>();
   readonly #byAddress = new Map<string, MemoryTransport>();
   #groups = new Map<string, number>();
+  /** Pairs of nodes that are cut off from each other. */
+  readonly #cuts = new Set<string>();
 
   constructor(options: MemoryOptions) {
     const [least, most] = options.delay ?? [1, 20];
@@ -154,9 +156,16 @@ export class MemoryUniverse {
     for (const transport of this.#transports) transport.cut((id) => this.#apart(transport.id, id));
   }
 
-  /** Ends the partition. */
+  /** Ends the links between two nodes, which cannot reach each other any more. */
+  cut(a: Network, b: Network): void {
+    this.#cuts.add(pair(a.self.id, b.self.id));
+    for (const transport of this.#transports) transport.cut((id) => this.#apart(transport.id, id));
+  }
+
+  /** Ends the partition and all cuts. */
   heal(): void {
     this.#groups = new Map();
+    this.#cuts.clear();
   }
 
   /**
@@ -219,6 +228,7 @@ export class MemoryUniverse {
   }
 
   #apart(a: string, b: string): boolean {
+    if (this.#cuts.has(pair(a, b))) return true;
     return this.#groups.size > 0 && this.#groups.get(a) !== this.#groups.get(b);
   }
 
@@ -234,4 +244,9 @@ export class MemoryUniverse {
     }
     return at;
   }
+}
+
+/** One name for two nodes in either order. */
+function pair(a: string, b: string): string {
+  return a < b ? `${a} ${b}` : `${b} ${a}`;
 }

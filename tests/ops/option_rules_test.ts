@@ -1,5 +1,8 @@
 /** Options that are right alone and wrong together. */
-import { DEV, testRefusals } from "./refusal.ts";
+import { hex } from "../../src/protocol/bytes.ts";
+import { signer } from "../../src/protocol/keys.ts";
+import { nodeSeed } from "../../src/protocol/names.ts";
+import { DEV, KEY, testRefusals } from "./refusal.ts";
 
 testRefusals([
   [
@@ -52,6 +55,20 @@ testRefusals([
     ["--etcd=http://10.0.0.1:2379"],
     DEV,
     "--etcd (ZIPNET_ETCD) needs --engine (ZIPNET_ENGINE) to be etcd",
+  ],
+  [
+    "an upstream that is the node itself",
+    "aggregator",
+    [`--upstream=${hex(signer(nodeSeed("me")).key)}`],
+    { ...DEV, ZIPNET_SECRET: "me" },
+    "--upstream (ZIPNET_UPSTREAM) is this aggregator's own key: leave it out",
+  ],
+  [
+    "an upstream that hands over here",
+    "aggregator",
+    [`--upstream=${KEY}`, `--aggregators=${KEY}`],
+    DEV,
+    "--upstream (ZIPNET_UPSTREAM) is in --aggregators (ZIPNET_AGGREGATORS) too",
   ],
   [
     "ephemeral with a folder",

@@ -51,6 +51,21 @@ testRefusals([
     DEV,
     'expected raft or etcd, got "zookeeper"',
   ],
+  [
+    "a key that is none",
+    "server",
+    [`--aggregators=${"0a".repeat(32)},beef`],
+    DEV,
+    "expected 1 to 64 keys of 64 hex digits, comma-separated, none twice",
+  ],
+  [
+    "a key twice",
+    "server",
+    [`--aggregators=${"0a".repeat(32)},${"0A".repeat(32)}`],
+    DEV,
+    "none twice",
+  ],
+  ["a short key", "aggregator", ["--upstream=beef"], DEV, "expected a key of 64 hex digits"],
   ["a host for a URL", "server", ["--etcd=10.0.0.1:2379"], DEV, 'got "10.0.0.1:2379"'],
   [
     "a URL with a path",

@@ -2,6 +2,7 @@
 import { deepEqual, equal } from "node:assert/strict";
 import { parseOptions } from "../../src/ops/options.ts";
 import type { RoleOptions } from "../../src/ops/role_options.ts";
+import { unhex } from "../../src/protocol/bytes.ts";
 import { OPTION_NAMES, OPTIONS, ROLES, SECRET_VARIABLES } from "../../src/ops/table.ts";
 import { flagOf, variableOf } from "../../src/ops/table.ts";
 import type { Role } from "../../src/universe/network.ts";
@@ -74,6 +75,7 @@ Deno.test("options: defaults of a server in preset dev", () => {
     parameters: { minParticipants: 3 },
     data: "./data",
     etcd: undefined,
+    aggregators: undefined,
     attestation: { ...ATTESTATION, evidence: "simulated", platform: PLATFORM },
     admission: OPEN,
   });
@@ -86,6 +88,8 @@ Deno.test("options: defaults of the other roles", () => {
     role: "aggregator",
     preset: "dev",
     committee: undefined,
+    aggregators: [],
+    upstream: undefined,
   });
   deepEqual(options("client"), {
     ...COMMON,
@@ -146,6 +150,7 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     ["committee-size", "2"],
     ["allow-two", "true"],
     ["preset", "archival"],
+    ["aggregators", `${KEY}, ${"0B".repeat(32)}`],
     ["round-period", "10s"],
     ["fold-deadline", "500ms"],
     ["round-deadline", "1m"],
@@ -220,6 +225,7 @@ Deno.test("options: every row of a server, by flag and by variable alike", () =>
     secret: options("server", [], { ...DEV, ZIPNET_SECRET: "hunter2" }).secret,
     committeeSize: 2,
     committeeSecrets: [bytes("a secret that is new"), bytes("a secret that is old")],
+    aggregators: [unhex(KEY, 32), unhex("0b".repeat(32), 32)],
     preset: "archival",
     parameters: {
       maxClients: 65_536,
@@ -273,6 +279,14 @@ Deno.test("options: rows of client and reader", () => {
   equal(client.committee![0], 0xd7);
   const reader = options("reader", ["--json", "--data", "log", "--check"]);
   deepEqual([reader.json, reader.data, reader.check], [true, "log", true]);
+});
+
+Deno.test("options: an aggregator's place among others", () => {
+  const below = "0b".repeat(32),
+    flags = [`--upstream=${KEY.toUpperCase()}`, `--aggregators=${below}`];
+  const given = options("aggregator", flags, AGGREGATOR);
+  deepEqual(given.upstream, unhex(KEY, 32));
+  deepEqual(given.aggregators, [unhex(below, 32)]);
 });
 
 Deno.test("options: the flag wins over the variable, a switch that says false too", () => {

@@ -75,7 +75,7 @@ export class Instance implements AsyncDisposable {
   readonly readers: Node[] = [];
   /** Public keys of the servers, in hex. */
   readonly keys: string[];
-  aggregator!: Node;
+  readonly aggregators: Node[] = [];
   /** Port of the first reader's live page, 0 for any free one; undefined: it has none. */
   page: number | undefined;
   readonly #secrets: Uint8Array[];
@@ -102,18 +102,37 @@ export class Instance implements AsyncDisposable {
     this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
   }
 
-  /** Starts everything, and waits until every client takes part. */
-  async start(clients: number): Promise<void> {
+  /** The first aggregator. */
+  get aggregator(): Node {
+    return this.aggregators[0];
+  }
+  set aggregator(node: Node) {
+    this.aggregators[0] = node;
+  }
+
+  /**
+   * Starts everything, and waits until every client takes part. `aggregators` are their secrets and
+   * further arguments.
+   */
+  async start(
+    clients: number,
+    aggregators: readonly { readonly secret: Uint8Array; readonly args: readonly string[] }[] = [
+      { secret: secret(), args: [] },
+    ],
+  ): Promise<void> {
     for (let index = 0; index < this.size; index++) {
       this.servers.push(await this.up(this.serverCommand(index)));
     }
     const { bootstrap } = this;
-    this.aggregator = await this.up(aggregator(this.site, hex(secret()), bootstrap));
+    for (const [index, { secret, args }] of aggregators.entries()) {
+      const made = aggregator(this.site, hex(secret), bootstrap, index);
+      this.aggregators.push(await this.up({ ...made, args: [...made.args, ...args] }));
+    }
     for (const index of [0, 1]) {
       const page = index === 0 ? this.page : undefined;
       this.readers.push(this.run(reader(this.site, index, bootstrap, page)));
     }
-    const known = [...bootstrap, ...this.aggregator.addresses!];
+    const known = [...bootstrap, ...this.aggregators.flatMap(({ addresses }) => addresses!)];
     for (let index = 0; index < clients; index++) {
       const { env, ...command } = client(this.site, index, known);
       this.clients.push(this.run({ ...command, env: { ...env, ZIPNET_SECRET: hex(secret()) } }));

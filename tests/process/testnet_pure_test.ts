@@ -30,18 +30,16 @@ function record(round: number, texts: string[] = [], more: Partial<RoundRecord> 
 Deno.test("options: defaults, and what was given", () => {
   deepEqual(parseOptions([]), {
     ...{ servers: 3, clients: 5, rounds: undefined, messages: [], json: false, keep: false },
-    unattested: false,
-    page: undefined,
+    ...{ unattested: false, aggregators: 1, page: undefined },
   });
   deepEqual(
     parseOptions(
-      "--servers=5 --clients 9 --rounds 20 --message a --message=-b --json --keep --unattested"
+      "--servers=5 --aggregators 2 --clients 9 --rounds 20 --message a --message=-b --json --keep --unattested"
         .split(" "),
     ),
     {
       ...{ servers: 5, clients: 9, rounds: 20, messages: ["a", "-b"], json: true, keep: true },
-      unattested: true,
-      page: undefined,
+      ...{ unattested: true, aggregators: 2, page: undefined },
     },
   );
   const page = (...args: string[]) => (parseOptions(args) as Options).page;
@@ -61,6 +59,7 @@ const REFUSED: [string[], RegExp][] = [
   [["--servers", "2"], /needs --allow-two/],
   [["--servers", "4", "--allow-two"], /odd number, got 4/],
   [["--servers", "65"], /from 3 to 63/],
+  [["--aggregators", "0"], /from 1 to 16, got "0"/],
   [["--clients", "2"], /from 3 to 200, got "2"/],
   [["--clients", "3.5"], /from 3 to 200, got "3.5"/],
   [["--clients=-3"], /expected a number/],

@@ -130,14 +130,30 @@ Deno.test("an envelope for an old header is not folded and not answered", async 
   assert.equal(receipts(wire), 1);
 });
 
-Deno.test("below the minimum of participants nothing is sealed, deadline or not", async () => {
+Deno.test("below the minimum it hands over what it has, and again, not too often, what comes", async () => {
   const { play, wires, header, open, client, server } = await folding(58);
+  const { foldDeadline } = play.parameters;
   open();
-  for (const i of [0, 1]) client(i).frame(play.envelope(i, header).bytes);
-  await wires.pass(play.parameters.foldDeadline + 1);
-  assert.equal(server.sent.length, 0);
-  client(2).frame(play.envelope(2, header).bytes);
-  assert.equal(server.sent.length, 1);
+  const sizes = () =>
+    server.sent.map((bytes) => {
+      if (bytes.length === 32) return equal(bytes, header.hash) ? 0 : -1;
+      return participants(decodeAggregate(bytes, header, play.parameters).bitmap).length;
+    });
+  const submit = (i: number) => client(i).frame(play.envelope(i, header).bytes);
+  await wires.pass(foldDeadline - 1);
+  assert.deepEqual(sizes(), []);
+  await wires.pass(1);
+  assert.deepEqual(sizes(), [0]);
+  submit(0);
+  assert.deepEqual(sizes(), [0], "at once again");
+  await wires.pass(foldDeadline / 8);
+  assert.deepEqual(sizes(), [0, 1]);
+  submit(1);
+  submit(2);
+  assert.deepEqual(sizes(), [0, 1, 3], "enough goes at once");
+  submit(3);
+  await wires.pass(10 * foldDeadline);
+  assert.deepEqual(sizes(), [0, 1, 3]);
 });
 
 Deno.test("after it was sealed a round takes nobody in: one set a header", async () => {

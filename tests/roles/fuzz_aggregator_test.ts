@@ -1,7 +1,9 @@
 /** Damaged frames at the aggregator: envelopes of clients, rosters and headers of servers. */
 import assert from "node:assert/strict";
-import { hex, u32, u64 } from "../../src/protocol/bytes.ts";
+import { decodeAggregate, Fold, participants } from "../../src/protocol/aggregate.ts";
+import { concat, hex, u32, u64 } from "../../src/protocol/bytes.ts";
 import { createEnvelope } from "../../src/protocol/envelope.ts";
+import { signer } from "../../src/protocol/keys.ts";
 import { encodeLineage } from "../../src/protocol/lineage.ts";
 import { signManifest } from "../../src/protocol/manifest.ts";
 import { Epochs } from "../../src/roles/epochs.ts";
@@ -12,13 +14,13 @@ import { Play } from "../protocol/play.ts";
 import { badHeader, badRecord, fuzz, openedBy } from "./fuzz.ts";
 import { kinded, peerOf, Wires } from "./wire.ts";
 
-async function started(seed: number) {
+async function started(seed: number, below: readonly Uint8Array[] = []) {
   const play = new Play(seed, { servers: 3, clients: 4 }), { manifest } = play;
   const wires = new Wires("aggregator", play.aggregator.seed),
     streams = instanceStreams(manifest.parameters);
   wires.known.push(...play.servers.map((s) => peerOf("server", s.seed)));
-  const { environment } = wires, { signer } = play.aggregator;
-  const role = new Aggregator({ network: wires, environment, signer });
+  const { environment } = wires, { signer: own } = play.aggregator;
+  const role = new Aggregator({ network: wires, environment, signer: own, below });
   const signatures = play.servers.map((s) => signManifest(s.signer, manifest));
   const lineage = encodeLineage([{ manifest, signatures }]);
   role.start({ epochs: new Epochs([manifest]), lineage });
@@ -124,4 +126,44 @@ Deno.test("fuzz: records at an aggregator, and what subscribers ask for", async 
     state: () => "nothing",
     accepted: () => assert.equal(late.sent.length, 1),
   }, 35);
+});
+
+Deno.test("fuzz: parts of an aggregator below another", async () => {
+  const child = signer(new Uint8Array(32).fill(5)), other = signer(new Uint8Array(32).fill(6));
+  const { play, wires, streams, server, submit } = await started(223, [child.key, other.key]);
+  const header = play.header();
+  const dial = (seed: number) =>
+    wires.dial(peerOf("aggregator", new Uint8Array(32).fill(seed)), streams.aggregate);
+  const below = dial(5), silent = dial(6);
+  assert.throws(() => dial(7), /aggregate refused/);
+  server.frame(kinded(1, play.roster.encode()));
+  server.frame(kinded(0, openedBy(play, header.bytes)));
+  assert.deepEqual(below.sent.map(([kind]) => kind), [1, 0], "a roster and the header");
+  submit.frame(play.envelope(0, header).bytes);
+  const fold = new Fold(header, play.parameters);
+  for (const i of [1, 2, 3]) fold.add(play.envelope(i, header));
+  const { bytes, bitmap } = fold.seal(child);
+  await wires.pass(play.parameters.foldDeadline);
+  assert.equal(server.sent.length, 0, "it waits for those below");
+  silent.close("gone");
+  await wires.pass(0);
+  await fuzz({
+    kind: "aggregator: part",
+    good: bytes,
+    feed: (frame) => below.events.frame(frame),
+    // Its word that it has nothing: then it is not waited for any more.
+    fair: (frame) => hex(frame) === hex(header.hash),
+    state: () => `${server.sent.length}`,
+    forge(random) {
+      const at = random.pick([36, 36 + bitmap.length + 32, bytes.length - 96]);
+      const out = bytes.slice(0, -64);
+      out.set(at === 36 ? [0x10 | bitmap[0]] : random.bytes(4), at);
+      return concat(out, child.sign("sign-aggregate", random.bytes(32)));
+    },
+    tidy: () => void (wires.log.length = 0),
+    accepted: () => assert.equal(server.sent.length, 1),
+  }, 36);
+  const all = decodeAggregate(server.sent[0], header, play.parameters);
+  assert.deepEqual(participants(all.bitmap), [0, 1, 2, 3]);
+  assert.equal(hex(all.aggregator), hex(play.aggregator.signer.key), "it hands over as its own");
 });

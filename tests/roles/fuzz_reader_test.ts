@@ -63,6 +63,7 @@ Deno.test("fuzz: the client's place beside an opened header", async () => {
 Deno.test("fuzz: records at a client", async () => {
   const s = await new Sender(202).begin(), { play } = s, played = play.round();
   const wire = s.broadcasts;
+  s.wires.log.splice(0);
   await fuzz({
     kind: "client: broadcasts",
     silent: true,

@@ -21,6 +21,7 @@ import { type Signed, signStatement, type Statement } from "../../src/protocol/s
 import { type Command, decodeCommand, encodeCommand } from "../../src/committee/commands.ts";
 import type { EngineHost } from "../../src/committee/engine.ts";
 import { Member } from "../../src/committee/member.ts";
+import type { Fields } from "../../src/universe/environment.ts";
 import { durable } from "../../src/roles/simulated_disk.ts";
 import { Play, type Server } from "../protocol/play.ts";
 
@@ -47,6 +48,8 @@ export class Stage {
   readonly frames: Uint8Array[] = [];
   readonly convicted: { why: string; server: Uint8Array; proof: Uint8Array }[] = [];
   readonly certified: CertifiedRecord[] = [];
+  /** What the honest server logged as a warning. */
+  readonly warnings: { readonly event: string; readonly fields?: Fields }[] = [];
   readonly store = durable();
   host!: EngineHost;
   now = 1_800_000_000_000;
@@ -68,7 +71,9 @@ export class Stage {
       environment: {
         clock: { now: () => this.now, after: () => () => {} },
         random: (n) => this.play.random.bytes(n),
-        observe: () => {},
+        observe: (level, event, fields) => {
+          if (level === "warn") this.warnings.push({ event, fields });
+        },
       },
       engine: (host) => {
         this.host = host;

@@ -1,12 +1,20 @@
 /**
- * `deno task simulate [--clients 200] [--rounds 1000] [--seed 1] [--loss 0.05] [--talkers 12]`: a
- * long run in the simulated universe, judged like the tests; exit 1 if anything was lost or differs.
+ * `deno task simulate [--clients 200] [--rounds 1000] [--seed 1] [--loss 0.05] [--talkers 12]
+ * [--aggregators 2]`: a long run in the simulated universe, judged like the tests; exit 1 if anything was lost or differs.
  */
 import { parseArgs } from "@std/cli/parse-args";
 import { nearest } from "../../src/ops/nearest.ts";
 import { talk } from "./talk.ts";
 
-const FLAGS = { clients: 200, rounds: 1_000, seed: 1, loss: 0, talkers: 12, servers: 3 };
+const FLAGS = {
+  clients: 200,
+  rounds: 1_000,
+  seed: 1,
+  loss: 0,
+  talkers: 12,
+  servers: 3,
+  aggregators: 1,
+};
 
 function refuse(message: string): never {
   console.error(`simulate: ${message}`);
@@ -45,6 +53,7 @@ for (const name of known as (keyof typeof FLAGS)[]) {
   options[name] = value;
 }
 if (options.clients < 3) refuse(`--clients: expected at least 3, got ${options.clients}`);
+if (options.aggregators < 1) refuse("--aggregators: expected at least 1, got 0");
 if (options.servers < 2) refuse(`--servers: expected at least 2, got ${options.servers}`);
 
 const started = performance.now();

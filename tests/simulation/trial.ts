@@ -47,6 +47,8 @@ export class Trial {
   readonly oath: Oath;
   /** Reasons of void rounds, by round. */
   readonly voids = new Map<number, string>();
+  /** By client's name, the key in hex of the aggregator that it went to last. */
+  readonly aggregators = new Map<string, string>();
   /** Rounds of records that every server signed, as servers told. */
   readonly #finalized = new Set<number>();
   readonly #faults: string[] = [];
@@ -63,6 +65,7 @@ export class Trial {
         const round = Number(fields?.round);
         if (event === "round finalized") this.#finalized.add(round);
         if (event === "round void") this.voids.set(round, String(fields?.reason));
+        if (event === "aggregator taken") this.aggregators.set(who, String(fields?.aggregator));
         // What a process says of its own death is no fault.
         const died = fields?.reason === DEAD;
         if (level === "error" && !died) {
@@ -82,7 +85,7 @@ export class Trial {
     const trial = new Trial(options);
     try {
       for (let i = 0; i < (options.servers ?? 3); i++) await trial.startServer(i);
-      await trial.world.startAggregator();
+      for (let i = 0; i < (options.aggregators ?? 1); i++) await trial.world.startAggregator(i);
       for (let i = 0; i < (options.readers ?? 2); i++) await trial.world.startReader(i);
       for (let i = 0; i < options.clients; i++) await trial.world.startClient(i);
       await trial.until("everybody takes part", () => trial.ready && trial.world.rounds > 2);
