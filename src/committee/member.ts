@@ -201,8 +201,8 @@ export class Member {
     return this.#bench.exchange.tell(to, bytes);
   }
 
-  /** Takes an aggregate for the live round from an aggregator; throws for one that is wrong. */
-  aggregate(bytes: Uint8Array): void {
+  /** Takes an aggregate for the live round, answers its digest; throws for one that is wrong. */
+  aggregate(bytes: Uint8Array): Uint8Array {
     const live = this.live;
     if (live === undefined) {
       throw new ProtocolError("mismatch", "an aggregate while no round is open");
@@ -214,6 +214,7 @@ export class Member {
       proposals.offer("aggregate", { kind: "aggregate", header, digest });
     }
     this.#react();
+    return digest;
   }
 
   /** Time passed: the leader drives, and everyone asks again for what did not come. */

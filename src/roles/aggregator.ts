@@ -17,6 +17,7 @@ import { type Committee, holders } from "./committee.ts";
 import type { Epochs } from "./epochs.ts";
 import { Feed, NEWEST } from "./feed.ts";
 import { Follower } from "./follower.ts";
+import type { FeedCounts } from "./limits.ts";
 import { Link } from "./link.ts";
 import { OPENED_FRAME, ROSTER_FRAME } from "./server.ts";
 import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
@@ -65,6 +66,7 @@ export class Aggregator {
     this.#lineage = lineage;
     network.serve(SERVER_REGISTRY, (stream) => {
       this.#curious.add(stream);
+      stream.limit(0);
       stream.send(this.#lineage);
       return {
         frame: () => stream.close("nothing is expected here"),
@@ -100,6 +102,11 @@ export class Aggregator {
     this.#connect();
   }
 
+  /** Who subscribes here, and what was refused under each limit of a role. */
+  get counts(): FeedCounts {
+    return this.#feed.counts;
+  }
+
   /** The epochs were added to: this is the lineage from now on. */
   hand(lineage: Uint8Array): void {
     this.#lineage = lineage;
@@ -126,6 +133,7 @@ export class Aggregator {
     const { parameters, newest: { servers } } = this.#epochs;
     const { aggregate: kind } = instanceStreams(parameters);
     for (const server of servers.map(hex)) {
+      network.favour(server);
       if (this.#links.has(server)) continue;
       const link: Link = new Link({
         network,

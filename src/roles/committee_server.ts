@@ -26,7 +26,7 @@ export interface Post {
 export interface CommitteeServerOptions
   extends
     Omit<GatheringOptions, "stands" | "without">,
-    Pick<ServerOptions, "admits" | "admissions" | "keepProof"> {
+    Pick<ServerOptions, "admits" | "admissions" | "keepProof" | "deskLimits"> {
   /** What it has in an epoch; asked once for each. */
   readonly post: (manifest: Manifest) => Post;
   /** All certified records, as far as it has them; in memory, the newest, unless given. */

@@ -10,7 +10,7 @@ import { type Manifest, serverIndex } from "../protocol/manifest.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import type { Registration } from "../protocol/registration.ts";
-import { participants } from "../protocol/aggregate.ts";
+import { aggregateDigest, participants } from "../protocol/aggregate.ts";
 import type { Roster } from "../protocol/roster.ts";
 import type { Engine, EngineHost } from "../committee/engine.ts";
 import type { Start } from "../committee/formed.ts";
@@ -25,6 +25,7 @@ import type { Admissions } from "./admissions.ts";
 import type { Archivist } from "./archivist.ts";
 import type { Feed } from "./feed.ts";
 import { ClientDesk } from "./client_desk.ts";
+import type { DeskLimits, RoleCounts } from "./limits.ts";
 import { Link } from "./link.ts";
 import { Recall } from "./recall.ts";
 import { CLIENT_REGISTRY, committeeStream, instanceStreams } from "./streams.ts";
@@ -40,6 +41,9 @@ const MAX_PAUSE_MS = 1_000;
 
 /** How often keys change while a server runs: a key epoch. */
 const KEY_EPOCH_MS = 86_400_000;
+
+/** Aggregates of one round of which it is remembered who sent them. */
+const MAX_FOLDS = 64;
 
 /** Frames on an aggregator's stream, from the server: an opened header, or the roster behind it. */
 export const OPENED_FRAME = 0, ROSTER_FRAME = 1;
@@ -67,6 +71,8 @@ export interface ServerOptions {
   readonly admissions?: Admissions;
   /** What this server vouched for in the epoch before. */
   readonly vouches?: Iterable<Vouch>;
+  /** Other limits on registrations than `DESK_LIMITS`; tests alone have reasons to set any. */
+  readonly deskLimits?: Partial<DeskLimits>;
   /** Keeps the proof that a server convicted itself, and says where. */
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
   /** How often it says what it waits for, while no round goes on; a minute unless given. */
@@ -93,6 +99,8 @@ export class Server {
   #recall: Recall | undefined;
   #nextKeys: number;
   #sentRoster: Uint8Array | undefined;
+  /** Who sent the aggregates of the live round, by their digests. */
+  readonly #folds = new Map<string, string>();
   /** The record that was logged last: what it grants says which slots the next one has. */
   #head: Head;
 
@@ -125,6 +133,7 @@ export class Server {
     });
     this.#desk = new ClientDesk({ ...options, member: this.#member, self: this.#self });
     if (admissions) admissions.evict = (client) => this.#member.vouch(client, 0);
+    for (const key of manifest.servers) options.network.favour(hex(key));
     this.#head = this.#member.head;
     if (this.#member.headRecord) this.#record(this.#member.headRecord);
     this.#recollect();
@@ -133,6 +142,11 @@ export class Server {
   /** The member at its core. */
   get member(): Member {
     return this.#member;
+  }
+
+  /** Who subscribes here, and what was refused under each limit of a role. */
+  get counts(): RoleCounts {
+    return { ...this.options.feed.counts, ...this.#desk.counts };
   }
 
   /** Its archive may know more than its register, which can be lost by itself. */
@@ -279,7 +293,8 @@ export class Server {
 
   #aggregate(stream: Stream, bytes: Uint8Array): void {
     try {
-      this.#member.aggregate(bytes);
+      const digest = this.#member.aggregate(bytes);
+      if (this.#folds.size < MAX_FOLDS) this.#folds.set(hex(digest), stream.peer.id);
     } catch (error) {
       if (!(error instanceof ProtocolError) || error.code !== "mismatch") throw error;
       this.options.environment.observe("debug", "aggregate late", {
@@ -314,6 +329,11 @@ export class Server {
       messages: linked ? readMessages(record, this.#head, manifest).messages.length : undefined,
       ...phases,
     });
+    // An aggregator whose aggregate was certified has shown that it is of use.
+    const { header: { hash }, bitmap, root, sum } = record;
+    const folder = this.#folds.get(hex(aggregateDigest({ header: hash, bitmap, root, sum })));
+    if (folder !== undefined) this.options.network.favour(folder);
+    this.#folds.clear();
     this.#head = this.#member.head;
     this.#record(certified);
   }

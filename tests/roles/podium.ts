@@ -7,6 +7,7 @@ import type { Statement } from "../../src/protocol/statements.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { Admissions } from "../../src/roles/admissions.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
+import type { DeskLimits } from "../../src/roles/limits.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated_disk.ts";
@@ -20,6 +21,16 @@ import { Play, type Server as Party } from "../protocol/play.ts";
 import { epochOf, gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire.ts";
 
 const PROPOSE = 1, BLOB = 2;
+
+/** No limit at all. */
+const RATE = { perSecond: 1e9, burst: 1e9 };
+const ANYTHING: DeskLimits = {
+  ownKey: false,
+  registrationsPerPeer: RATE,
+  registrations: RATE,
+  admissionsPerPeer: RATE,
+  admissions: RATE,
+};
 
 /** See the module comment. */
 export class Podium {
@@ -56,6 +67,8 @@ export class Podium {
       signer: first.signer,
       store: durable(),
       admits: () => undefined,
+      // One stream speaks for all clients here, as often as a test likes.
+      deskLimits: ANYTHING,
       engine: (host, self) => new Sequencer(self, host),
     });
     this.server.serve();
