@@ -8,11 +8,10 @@
 import "./broadcast_channel.ts";
 import { generateKeyPairFromSeed, publicKeyFromRaw } from "@libp2p/crypto/keys";
 import { identify } from "@libp2p/identify";
-import type { Connection, MessageStream, PeerId, Stream as RawStream } from "@libp2p/interface";
+import type { Connection, PeerId, Stream as RawStream } from "@libp2p/interface";
 import { noise } from "@libp2p/noise";
 import { peerIdFromPublicKey } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p, type Libp2p } from "libp2p";
 import { hex } from "../protocol/bytes.ts";
@@ -20,7 +19,8 @@ import type { Environment } from "./environment.ts";
 import { Guard } from "./guard.ts";
 import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
-import { MAX_MUXED_OUT, MAX_OUTBOUND } from "./limits.ts";
+import { boundedYamux } from "./libp2p_muxer.ts";
+import { MAX_OUTBOUND } from "./limits.ts";
 import { type Network, NetworkError } from "./network.ts";
 import { type NetworkOptions, Node } from "./node.ts";
 import { reasonOf } from "./stream.ts";
@@ -103,14 +103,14 @@ class Libp2pTransport implements Transport {
   }
 
   async listen(addresses: readonly string[]): Promise<string[]> {
-    const { limits: { handshakeMs, muxed, carrierBytes } } = this.guard;
+    const { handshakeMs } = this.guard.limits;
     const node = await createLibp2p({
       start: false,
       privateKey: await generateKeyPairFromSeed("Ed25519", this.secret),
       addresses: { listen: [...addresses] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [bounded({ in: muxed, out: MAX_MUXED_OUT }, carrierBytes)],
+      streamMuxers: [boundedYamux(this.environment.clock, this.guard.limits)],
       services: { identify: identify() },
       connectionMonitor: { enabled: false },
       connectionGater: this.#door.gater,
@@ -283,21 +283,6 @@ class Libp2pTransport implements Transport {
     });
     this.#idle.set(connection, cancel);
   }
-}
-
-/** Yamux, with bounds on streams, and on bytes that a connection holds back. */
-function bounded(streams: { in: number; out: number }, bytes: number) {
-  const make = yamux({ maxInboundStreams: streams.in, maxOutboundStreams: streams.out });
-  return () => {
-    const yamux = make();
-    return {
-      protocol: yamux.protocol,
-      createStreamMuxer(connection: MessageStream) {
-        connection.maxWriteBufferLength = bytes;
-        return yamux.createStreamMuxer(connection);
-      },
-    };
-  };
 }
 
 function isClosed(error: unknown): boolean {

@@ -11,6 +11,7 @@ import { hex } from "../protocol/bytes.ts";
 import { Buckets, Tally } from "./bucket.ts";
 import type { Environment } from "./environment.ts";
 import type { Guard } from "./guard.ts";
+import { TooManyControls } from "./libp2p_muxer.ts";
 import { type LimitName, MAX_TRACKED } from "./limits.ts";
 
 /** A handshake or a connection without a stream is left alone for so long, in milliseconds. */
@@ -69,7 +70,6 @@ export class Door {
       this.#handshakes.size >= limits.handshakes &&
       !this.#endHandshake("handshakes", this.#handshakesOf.largest())
     ) return this.#refuse("handshakes", host);
-    connection.maxWriteBufferLength = limits.carrierBytes;
     const guest: Guest = { connection, host, since: now };
     this.#guests.set(connection, guest);
     this.#handshakes.add(guest);
@@ -124,15 +124,7 @@ export class Door {
       if (after >= this.guard.limits.handshakeMs) this.guard.count("handshakeMs");
       this.environment.observe("info", "handshake failed", { host, after });
     }
-    if (error?.name === "StreamBufferError") {
-      this.guard.count("carrierBytes");
-      this.environment.observe("warn", "slow reader cut", {
-        peer: id,
-        host,
-        limit: "carrierBytes",
-        most: this.guard.limits.carrierBytes,
-      });
-    }
+    if (error instanceof TooManyControls) this.#say("connection ended", "controls", host, id);
   }
 
   *#strangersOfPeer(id: string): Iterable<Guest> {

@@ -24,8 +24,8 @@ export interface Limits {
   readonly handshakesPerHost: number;
   /** How long such a connection may take. */
   readonly handshakeMs: number;
-  /** Bytes that one connection may hold back whatever is read of it: answers to its control frames. */
-  readonly carrierBytes: number;
+  /** Control frames that are sent on one connection per second: answers to the peer's, mostly. */
+  readonly controls: Rate;
   /** Streams that one connection may open, whether or not they name a protocol. */
   readonly muxed: number;
   /** Streams without a hello, from all peers together. */
@@ -73,7 +73,7 @@ export const LIMITS: Limits = {
   handshakes: 1_024,
   handshakesPerHost: 512,
   handshakeMs: 5_000,
-  carrierBytes: 64 * MiB,
+  controls: { perSecond: 1_000, burst: 10_000 },
   muxed: 128,
   unproven: 4_096,
   helloMs: 5_000,

@@ -44,6 +44,9 @@ export function identity(secret: Uint8Array): { key: Uint8Array; id: string } {
   return { key, id: hex(key) };
 }
 
+/** Why a stream ended that said no hello. */
+const NO_HELLO = "no hello in time";
+
 /** The protocol name of a kind within an instance. */
 export function protocolOf(instance: Uint8Array, kind: StreamKind): string {
   return `/zipnet/1/${hex(instance.subarray(0, 8))}/${kind.name}`;
@@ -194,6 +197,7 @@ export class Node implements Network {
       proven();
       if (hello === undefined) {
         release();
+        if (error?.message === NO_HELLO) this.#guard.count("helloMs");
         return refuse(error?.message ?? "no hello", error?.code === "stopped" ? "debug" : "info");
       }
       const stream = this.#stream(link, kind, hello, release, true);
@@ -292,7 +296,7 @@ export class Node implements Network {
       done(error, hello);
     };
     const refused = (reason: string) => finish(new NetworkError("refused", reason));
-    const cancel = this.#environment.clock.after(ms, () => refused("no hello in time"));
+    const cancel = this.#environment.clock.after(ms, () => refused(NO_HELLO));
     this.#pending.add(finish);
     link.limit = MAX_HELLO;
     link.events = {
