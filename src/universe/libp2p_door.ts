@@ -178,8 +178,15 @@ export function hostOf({ remoteAddr }: Pick<MultiaddrConnection, "remoteAddr">):
   return remoteAddr.toString();
 }
 
-/** The first four groups of an IPv6 address, written out. */
+/** The first four groups of an IPv6 address, written out; of an IPv4 address within one, that. */
 export function networkOf(address: string): string {
+  const [, dotted, high, low] =
+    /^::ffff:(?:([\d.]+)|([\da-f]{1,4}):([\da-f]{1,4}))$/i.exec(address) ?? [];
+  if (dotted !== undefined) return dotted;
+  if (high !== undefined) {
+    return [high, low].map((group) => parseInt(group, 16)).flatMap((it) => [it >> 8, it & 255])
+      .join(".");
+  }
   const [head, tail] = address.split("%")[0].split("::");
   const groups = head === "" ? [] : head.split(":");
   if (tail !== undefined) {

@@ -22,7 +22,7 @@ import { epochOf, gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire
 
 const PROPOSE = 1, BLOB = 2;
 
-/** No limit at all. */
+/** No limit at all: one stream speaks for all clients, as often as a test likes. */
 const RATE = { perSecond: 1e9, burst: 1e9 };
 const ANYTHING: DeskLimits = {
   ownKey: false,
@@ -43,7 +43,7 @@ export class Podium {
   readonly registry: Wire;
 
   /** With `token`, clients have to show that one. */
-  constructor(seed: number, token?: string) {
+  constructor(seed: number, token?: string, deskLimits: Partial<DeskLimits> = ANYTHING) {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     const { manifest, servers: [first], clients } = this.play;
     this.streams = instanceStreams(manifest.parameters);
@@ -67,8 +67,7 @@ export class Podium {
       signer: first.signer,
       store: durable(),
       admits: () => undefined,
-      // One stream speaks for all clients here, as often as a test likes.
-      deskLimits: ANYTHING,
+      deskLimits,
       engine: (host, self) => new Sequencer(self, host),
     });
     this.server.serve();
