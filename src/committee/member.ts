@@ -146,13 +146,9 @@ export class Member {
     }
     return this.#waiting || (this.leading ? "the round in progress" : "the leader's next round");
   }
-  /** Place in the order up to which this server applied commands. */
-  get applied(): number {
-    return this.#engine.applied;
-  }
-  /** Whether somebody leads, without whom no round goes on. */
-  get led(): boolean {
-    return this.#engine.leader !== undefined;
+  /** Who leads, and up to which place of the order commands were applied here. */
+  get order(): Pick<Engine, "leader" | "applied"> {
+    return this.#engine;
   }
   /** Whether this server drives the rounds now. */
   get leading(): boolean {

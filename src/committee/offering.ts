@@ -85,6 +85,13 @@ export class Offering {
     exchange.put(part.digest, bytes);
   }
 
+  /** Keys of the aggregators whose parts, as they stand here, are all participants of a record. */
+  madeBy(bitmap: Uint8Array): Uint8Array[] {
+    const { taken } = this.#parts.choice, all = new Uint8Array(bitmap.length);
+    for (const part of taken) part.bitmap.forEach((byte, i) => all[i] |= byte);
+    return equal(all, bitmap) ? taken.map(({ aggregator }) => aggregator) : [];
+  }
+
   /** Offers what there is, once it is time. */
   owe(live: Live, leading: boolean): void {
     if (live.digest || !this.#opened || !equal(live.header, this.#opened.header.hash)) return;

@@ -22,6 +22,7 @@ import { Feed, NEWEST } from "./feed.ts";
 import { Folding } from "./folding.ts";
 import { Follower } from "./follower.ts";
 import { OPENED_FRAME, ROSTER_FRAME } from "./handover.ts";
+import type { FeedCounts } from "./limits.ts";
 import { Link } from "./link.ts";
 import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
 
@@ -70,6 +71,7 @@ export class Aggregator {
     this.#lineage = lineage;
     network.serve(SERVER_REGISTRY, (stream) => {
       this.#curious.add(stream);
+      stream.limit(0);
       stream.send(this.#lineage);
       return {
         frame: () => stream.close("nothing is expected here"),
@@ -117,6 +119,11 @@ export class Aggregator {
     return this.#feed.newest;
   }
 
+  /** Who subscribes here, and what was refused under each limit of a role. */
+  get counts(): FeedCounts {
+    return this.#feed.counts;
+  }
+
   /** The epochs were added to: this is the lineage from now on. */
   hand(lineage: Uint8Array): void {
     this.#lineage = lineage;
@@ -149,6 +156,7 @@ export class Aggregator {
     const { parameters } = this.#epochs, { aggregate: kind } = instanceStreams(parameters);
     const role = upstream === undefined ? "server" : "aggregator";
     for (const head of this.#heads) {
+      network.favour(head);
       if (this.#links.has(head)) continue;
       const link: Link = new Link({
         network,

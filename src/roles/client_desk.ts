@@ -7,7 +7,7 @@
  * may be right to show it again.
  */
 import type { Member } from "../committee/member.ts";
-import { hex, Reader, Writer } from "../protocol/bytes.ts";
+import { equal, hex, Reader, Writer } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import {
@@ -17,8 +17,11 @@ import {
   type RegistrationKind,
 } from "../protocol/registration.ts";
 import type { Environment } from "../universe/environment.ts";
+import { Bucket, Buckets } from "../universe/bucket.ts";
+import { MAX_TRACKED } from "../universe/limits.ts";
 import type { Stream, StreamEvents } from "../universe/network.ts";
 import type { Admissions, Judged } from "./admissions.ts";
+import { DESK_LIMITS, type DeskLimits, noDeskRefusals } from "./limits.ts";
 import {
   ASK,
   decodeEvidence,
@@ -50,6 +53,8 @@ export interface ClientDeskOptions {
   readonly self: number;
   /** What clients have to show, where they have to show anything. */
   readonly admissions?: Admissions;
+  /** Other limits than `DESK_LIMITS`; tests alone have reasons to set any. */
+  readonly deskLimits?: Partial<DeskLimits>;
 }
 
 interface Told {
@@ -71,7 +76,26 @@ export class ClientDesk {
   /** What others are told until they vouch: a word may be lost while streams come and go. */
   readonly #told = new Map<string, Told>();
 
-  constructor(readonly options: ClientDeskOptions) {}
+  readonly #limits: DeskLimits;
+  readonly #perPeer: Buckets;
+  readonly #all: Bucket;
+  readonly #evidencePerPeer: Buckets;
+  readonly #evidence: Bucket;
+  readonly #refused = noDeskRefusals();
+
+  constructor(readonly options: ClientDeskOptions) {
+    const limits = this.#limits = { ...DESK_LIMITS, ...options.deskLimits };
+    const now = options.environment.clock.now();
+    this.#perPeer = new Buckets(limits.registrationsPerPeer, MAX_TRACKED);
+    this.#all = new Bucket(limits.registrations, now);
+    this.#evidencePerPeer = new Buckets(limits.admissionsPerPeer, MAX_TRACKED);
+    this.#evidence = new Bucket(limits.admissions, now);
+  }
+
+  /** How often each limit was hit. */
+  get counts(): { readonly refused: Readonly<Record<keyof DeskLimits, number>> } {
+    return { refused: { ...this.#refused } };
+  }
 
   /** A client's stream. */
   accept(stream: Stream): StreamEvents {
@@ -123,6 +147,9 @@ export class ClientDesk {
 
   #frame(stream: Stream, bytes: Uint8Array): void {
     const { manifest, admissions } = this.options;
+    const { id, key } = stream.peer, now = this.options.environment.clock.now();
+    if (!this.#perPeer.take(id, 1, now)) this.#over("registrationsPerPeer");
+    if (!this.#all.take(1, now)) return this.#busy(stream, "registrations");
     const reader = new Reader(bytes, "registration"), kind = reader.u8();
     if (kind === ASK && admissions) {
       reader.end();
@@ -137,11 +164,25 @@ export class ClientDesk {
       reader.bytes(REGISTRATION_BYTES).slice(),
       manifest.instance,
     );
+    if (this.#limits.ownKey && !equal(registration.client, key)) this.#over("ownKey");
     if (kind === REGISTER && admissions) {
       return this.#show(stream, registration, reader.bytes(reader.left).slice(), admissions);
     }
     reader.end();
     this.#take(stream, names[kind], registration);
+  }
+
+  /** One peer asks too much of this server: the end of its stream. */
+  #over(limit: keyof DeskLimits): never {
+    this.#refused[limit]++;
+    throw new ProtocolError("range", `over the limit ${limit} of one peer`);
+  }
+
+  /** All peers together ask too much: it comes again, here or at another server. */
+  #busy(stream: Stream, limit: keyof DeskLimits): void {
+    this.#refused[limit]++;
+    this.options.environment.observe("warn", "server busy", { peer: stream.peer.id, limit });
+    stream.close("too many registrations at once");
   }
 
   /** A registration where clients have to show something. */
@@ -160,6 +201,9 @@ export class ClientDesk {
       return void stream.send(encodeWanted(admissions.wants, admissions.freshness));
     }
     if (this.#judging.has(stream)) throw new ProtocolError("range", "a second one is being judged");
+    const now = clock.now();
+    if (!this.#evidencePerPeer.take(stream.peer.id, 1, now)) this.#over("admissionsPerPeer");
+    if (!this.#evidence.take(1, now)) return this.#busy(stream, "admissions");
     const evidence = decodeEvidence(shown);
     this.#judging.add(stream);
     admissions.judge(HERE, client, evidence, (judged) => {

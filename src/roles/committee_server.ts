@@ -23,10 +23,12 @@ export interface Post {
 }
 
 /** What a server is made of. */
-export interface CommitteeServerOptions
-  extends
-    Omit<GatheringOptions, "stands" | "without">,
-    Pick<ServerOptions, "admits" | "admissions" | "keepProof" | "aggregators"> {
+export interface CommitteeServerOptions extends
+  Omit<GatheringOptions, "stands" | "without">,
+  Pick<
+    ServerOptions,
+    "admits" | "admissions" | "keepProof" | "aggregators" | "deskLimits"
+  > {
   /** What it has in an epoch; asked once for each. */
   readonly post: (manifest: Manifest) => Post;
   /** All certified records, as far as it has them; in memory, the newest, unless given. */

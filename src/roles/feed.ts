@@ -6,15 +6,17 @@
  * stands in the roster. broadcasts: see `window.ts`.
  */
 import { type RecordHash, Writer } from "../protocol/bytes.ts";
+import { ProtocolError } from "../protocol/errors.ts";
 import { encodeOpened, type OpenedHeader } from "../protocol/opened.ts";
 import type { Parameters } from "../protocol/parameters.ts";
 import type { CertifiedRecord } from "../protocol/record.ts";
 import { encodeProof, type Roster } from "../protocol/roster.ts";
 import type { Network, Stream } from "../universe/network.ts";
+import { FEED_LIMITS, type FeedCounts, type FeedLimits } from "./limits.ts";
 import type { Records } from "./records.ts";
 import { Shelf } from "./shelf.ts";
 import { instanceStreams } from "./streams.ts";
-import { Window } from "./window.ts";
+import { SUBSCRIPTION_BYTES, Window } from "./window.ts";
 
 export { NEWEST } from "./window.ts";
 
@@ -27,12 +29,26 @@ export class Feed {
     | { readonly opened: OpenedHeader; readonly roster: Roster; readonly bytes: Uint8Array }
     | undefined;
 
+  readonly #limits: FeedLimits;
+  #refused = 0;
+
   /**
    * `root` is what the first record of all follows; `history` is where records older than those in
-   * memory are, none where it is absent.
+   * memory are, none where it is absent;
+   * `limits` others than `FEED_LIMITS`.
    */
-  constructor(root: RecordHash, history?: Records) {
+  constructor(root: RecordHash, history?: Records, limits: Partial<FeedLimits> = {}) {
     this.#shelf = new Shelf(root, history);
+    this.#limits = { ...FEED_LIMITS, ...limits };
+  }
+
+  /** Who subscribes, and how often one more was refused. */
+  get counts(): FeedCounts {
+    return {
+      live: this.#live.size,
+      windows: this.#windows.size,
+      refusedSubscribers: this.#refused,
+    };
   }
 
   /** Round of the newest record held, 0 for none. */
@@ -44,6 +60,8 @@ export class Feed {
   serve(network: Network, parameters: Parameters): void {
     const streams = instanceStreams(parameters);
     network.serve(streams.liveRound, (stream) => {
+      this.#room(this.#live.size);
+      stream.limit(0);
       this.#live.add(stream);
       this.#sendLive(stream);
       return {
@@ -52,6 +70,8 @@ export class Feed {
       };
     });
     network.serve(streams.broadcasts, (stream) => {
+      this.#room(this.#windows.size);
+      stream.limit(SUBSCRIPTION_BYTES);
       const window = new Window(this.#shelf, stream);
       this.#windows.add(window);
       return {
@@ -76,6 +96,13 @@ export class Feed {
   /** The archive behind it holds more than it did: whoever waits for that gets it. */
   grown(): void {
     for (const window of this.#windows) window.pump();
+  }
+
+  /** Throws where a feed has all the subscribers it may have: the peer takes another holder. */
+  #room(subscribers: number): void {
+    if (subscribers < this.#limits.subscribers) return;
+    this.#refused++;
+    throw new ProtocolError("range", `already ${subscribers} subscribers of this feed`);
   }
 
   #sendLive(stream: Stream): void {

@@ -96,6 +96,7 @@ export class Gathering {
     );
     network.serve(SERVER_REGISTRY, (stream) => {
       this.#curious.add(stream);
+      stream.limit(0);
       const { committee } = this.#membership;
       if (committee) stream.send(committee.lineage);
       return {

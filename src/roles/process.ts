@@ -3,6 +3,7 @@
  * line that says it is up, and the exit code that says how it ended.
  */
 import { type Attestation, attestationOf } from "../ops/attestation.ts";
+import { calm } from "../ops/calm.ts";
 import { createLog } from "../ops/log.ts";
 import { EXIT, exitCodeOf } from "../ops/exit.ts";
 import { parseOptions } from "../ops/options.ts";
@@ -126,12 +127,8 @@ export async function runRole<R extends Role>(
     const speaks = "stdin" in options && options.stdin;
     onStop(() => void end(), { withStdin: options.stopWithStdin && !speaks });
     const format = options.logFormat ?? (errorIsTerminal() ? "text" : "json");
-    const observe = createLog({
-      level: options.log,
-      format,
-      write: writeError,
-      clock: systemClock,
-    });
+    const log = { level: options.log, format, write: writeError, clock: systemClock };
+    const observe = calm(createLog(log), systemClock);
     for (const reason of attestation.warnings) observe("warn", "attestation", { reason });
     const secret = options.secret ?? systemRandom(32);
     const universe = universeId(options.universe);

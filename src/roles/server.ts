@@ -26,6 +26,7 @@ import type { Archivist } from "./archivist.ts";
 import type { Feed } from "./feed.ts";
 import { openedFrame, rosterFrame } from "./handover.ts";
 import { ClientDesk } from "./client_desk.ts";
+import type { DeskLimits, RoleCounts } from "./limits.ts";
 import { Link } from "./link.ts";
 import { Recall } from "./recall.ts";
 import { CLIENT_REGISTRY, committeeStream, instanceStreams } from "./streams.ts";
@@ -70,6 +71,8 @@ export interface ServerOptions {
   readonly aggregators?: readonly Uint8Array[];
   /** What this server vouched for in the epoch before. */
   readonly vouches?: Iterable<Vouch>;
+  /** Other limits on registrations than `DESK_LIMITS`; tests alone have reasons to set any. */
+  readonly deskLimits?: Partial<DeskLimits>;
   /** Keeps the proof that a server convicted itself, and says where. */
   readonly keepProof?: (name: string, proof: Uint8Array) => string;
   /** How often it says what it waits for, while no round goes on; a minute unless given. */
@@ -130,6 +133,7 @@ export class Server {
     });
     this.#desk = new ClientDesk({ ...options, member: this.#member, self: this.#self });
     if (admissions) admissions.evict = (client) => this.#member.vouch(client, 0);
+    for (const key of manifest.servers) options.network.favour(hex(key));
     this.#head = this.#member.head;
     if (this.#member.headRecord) this.#record(this.#member.headRecord);
     this.#recollect();
@@ -145,6 +149,11 @@ export class Server {
     const { servers } = this.options.manifest;
     const others = [...servers.keys()].filter((index) => index !== this.#self);
     return new Map(others.map((index) => [hex(servers[index]), this.#peers.has(index)]));
+  }
+
+  /** Who subscribes here, and what was refused under each limit of a role. */
+  get counts(): RoleCounts {
+    return { ...this.options.feed.counts, ...this.#desk.counts };
   }
 
   /** Its archive may know more than its register, which can be lost by itself. */
@@ -344,6 +353,10 @@ export class Server {
       messages: linked ? readMessages(record, this.#head, manifest).messages.length : undefined,
       ...phases,
     });
+    // An aggregator whose aggregate was certified has shown that it is of use.
+    for (const key of this.#member.aggregators.madeBy(record.bitmap)) {
+      this.options.network.favour(hex(key));
+    }
     this.#head = this.#member.head;
     this.#record(certified);
   }

@@ -101,14 +101,14 @@ export function watchServer(
   const member = () => committee.server?.member;
   ready(() => {
     if (!member()) return "the committee has not formed";
-    return member()!.led ? undefined : member()!.waitsFor;
+    return member()!.order.leader === undefined ? member()!.waitsFor : undefined;
   });
   read("leader_is_local", () => member() && Number(member()!.leading));
   read("bonds", () => {
     const bonds = committee.server?.bonds ?? new Map<string, boolean>();
     return new Map([...bonds].map(([peer, open]) => [peer.slice(0, 16), Number(open)]));
   });
-  read("committed_index", () => member()?.applied);
+  read("committed_index", () => member()?.order.applied);
   read("client_registry_size", () => member()?.state.registry.size);
   read("server_registry_size", () => committee.server?.options.manifest.servers.length);
   read("min_participants", () => committee.server?.options.manifest.parameters.minParticipants);

@@ -21,6 +21,9 @@ export const WINDOW_RECORDS = 8;
 /** And their bytes, unless one record alone is longer. */
 export const WINDOW_BYTES: number = 4 * 2 ** 20;
 
+/** Bytes of a frame of a subscriber. */
+export const SUBSCRIPTION_BYTES = 8;
+
 /** Bytes of the frame that says which record a holder can go on with. */
 export const MISSING_BYTES = 8;
 

@@ -20,6 +20,8 @@ export interface FrameSink {
   frame(bytes: Uint8Array): boolean;
   /** A frame over the limit was announced; nothing is read after it. */
   oversize(length: number): void;
+  /** So many bytes more, or less, are kept for a frame that has begun; false to read no more. */
+  kept(bytes: number): boolean;
 }
 
 /** Bytes reserved on the word of a prefix alone; more is reserved as more arrives. */
@@ -46,6 +48,7 @@ export class FrameReader {
       }
       const take = Math.min(this.#length - this.#filled, chunk.length - at);
       this.#reserve(this.#filled + take);
+      if (this.#dead) return;
       this.#body.set(chunk.subarray(at, at + take), this.#filled);
       this.#filled += take;
       at += take;
@@ -63,13 +66,21 @@ export class FrameReader {
     }
     this.#length = length;
     this.#filled = 0;
-    this.#body = new Uint8Array(Math.min(length, TRUSTED));
-    if (length === 0) this.#complete();
+    if (length === 0) return this.#complete();
+    this.#grow(Math.min(length, TRUSTED));
   }
 
   #reserve(needed: number): void {
     if (needed <= this.#body.length) return;
-    const grown = new Uint8Array(Math.min(this.#length, Math.max(needed, 2 * this.#body.length)));
+    this.#grow(Math.min(this.#length, Math.max(needed, 2 * this.#body.length)));
+  }
+
+  #grow(size: number): void {
+    if (!this.sink.kept(size - this.#body.length)) {
+      this.#dead = true;
+      return;
+    }
+    const grown = new Uint8Array(size);
     grown.set(this.#body.subarray(0, this.#filled));
     this.#body = grown;
   }
@@ -78,6 +89,7 @@ export class FrameReader {
     const frame = this.#body;
     this.#body = new Uint8Array(0);
     this.#prefixed = 0;
+    if (frame.length > 0) this.sink.kept(-frame.length);
     if (!this.sink.frame(frame)) this.#dead = true;
   }
 }

@@ -12,21 +12,23 @@ import type { Connection, PeerId, Stream as RawStream } from "@libp2p/interface"
 import { noise } from "@libp2p/noise";
 import { peerIdFromPublicKey } from "@libp2p/peer-id";
 import { tcp } from "@libp2p/tcp";
-import { yamux } from "@libp2p/yamux";
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { createLibp2p, type Libp2p } from "libp2p";
 import { hex } from "../protocol/bytes.ts";
 import type { Environment } from "./environment.ts";
+import { Guard } from "./guard.ts";
+import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
+import { boundedYamux } from "./libp2p_muxer.ts";
+import { MAX_OUTBOUND } from "./limits.ts";
 import { type Network, NetworkError } from "./network.ts";
 import { type NetworkOptions, Node } from "./node.ts";
 import { reasonOf } from "./stream.ts";
 import type { Link, Target, Transport } from "./transport.ts";
+import { Unfinished } from "./unfinished.ts";
 
-/** Connections a node holds; the default 300 is no limit for a server of many clients. */
-const MAX_CONNECTIONS = 20_000;
-/** Streams of one kind that we open on one connection. */
-const MAX_OUTBOUND = 1_024;
+/** libp2p's own limits, which refuse without a word, out of reach: `libp2p_door.ts` stands for them. */
+const UNLIMITED = 1_000_000_000;
 /** What libp2p lets through over a kind's own bound, so that ours refuses it and says so. */
 const MARGIN = 16;
 /** A connection without a stream of ours is closed after this, in milliseconds. */
@@ -37,14 +39,16 @@ const STOP_MS = 1_200;
 
 /** A node over libp2p. */
 export function libp2pNetwork(options: NetworkOptions): Network {
-  return new Node(options, libp2pTransport(options));
+  const guard = new Guard(options.environment, options.limits);
+  return new Node(options, new Libp2pTransport(options.environment, options.secret, guard), guard);
 }
 
 /** The bare transport under it, for tests that speak out of turn. */
 export function libp2pTransport(
-  options: Pick<NetworkOptions, "environment" | "secret">,
+  options: Pick<NetworkOptions, "environment" | "secret" | "limits">,
 ): Transport {
-  return new Libp2pTransport(options.environment, options.secret);
+  const guard = new Guard(options.environment, options.limits);
+  return new Libp2pTransport(options.environment, options.secret, guard);
 }
 
 class Libp2pTransport implements Transport {
@@ -56,10 +60,24 @@ class Libp2pTransport implements Transport {
   readonly #retired = new WeakSet<Connection>();
   /** Timers of connections that may be idle. */
   readonly #idle = new Map<Connection, () => void>();
+  readonly #door: Door;
+  readonly #unfinished: Unfinished;
   #node: Libp2p | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(readonly environment: Environment, readonly secret: Uint8Array) {}
+  constructor(
+    readonly environment: Environment,
+    readonly secret: Uint8Array,
+    readonly guard: Guard,
+  ) {
+    this.#door = new Door(environment, guard, (id) => this.#links.has(id));
+    this.#unfinished = new Unfinished(environment, guard);
+    guard.held = () => ({
+      connections: this.#node?.getConnections().length ?? 0,
+      handshakes: this.#door.handshakes,
+      unfinished: this.#unfinished.total,
+    });
+  }
 
   check(address: string): void {
     try {
@@ -85,19 +103,23 @@ class Libp2pTransport implements Transport {
   }
 
   async listen(addresses: readonly string[]): Promise<string[]> {
+    const { handshakeMs } = this.guard.limits;
     const node = await createLibp2p({
       start: false,
       privateKey: await generateKeyPairFromSeed("Ed25519", this.secret),
       addresses: { listen: [...addresses] },
       transports: [tcp()],
       connectionEncrypters: [noise()],
-      streamMuxers: [yamux({ maxInboundStreams: 4_096, maxOutboundStreams: 4_096 })],
+      streamMuxers: [boundedYamux(this.environment.clock, this.guard.limits)],
       services: { identify: identify() },
       connectionMonitor: { enabled: false },
+      connectionGater: this.#door.gater,
       connectionManager: {
-        maxConnections: MAX_CONNECTIONS,
-        inboundConnectionThreshold: 100_000,
-        maxIncomingPendingConnections: 1_000,
+        maxConnections: UNLIMITED,
+        inboundConnectionThreshold: UNLIMITED,
+        maxIncomingPendingConnections: UNLIMITED,
+        inboundUpgradeTimeout: handshakeMs,
+        inboundStreamProtocolNegotiationTimeout: handshakeMs,
         maxDialQueueLength: 2_000,
         addressDialTimeout: 2_000,
         dialTimeout: 5_000,
@@ -230,7 +252,7 @@ class Libp2pTransport implements Transport {
       stream.abort(new Error("refused"));
       return undefined;
     }
-    const link = new StreamLink(stream, key, this.environment.clock, () => {
+    const link = new StreamLink(stream, key, this.environment.clock, this.#unfinished, () => {
       const links = this.#links.get(link.id);
       links?.delete(link);
       if (links?.size !== 0) return;

@@ -7,6 +7,7 @@ import { hex } from "../protocol/bytes.ts";
 import type { Clock } from "./environment.ts";
 import { FrameReader, PREFIX, prefixOf } from "./framing.ts";
 import type { Link, LinkEvents } from "./transport.ts";
+import type { Unfinished } from "./unfinished.ts";
 
 /** Frames up to this are copied behind their prefix, so that they travel as one message. */
 const ONE_MESSAGE = 65_536;
@@ -31,6 +32,7 @@ export class StreamLink implements Link {
     readonly stream: RawStream,
     readonly key: Uint8Array,
     readonly clock: Clock,
+    readonly unfinished: Unfinished,
     readonly release: () => void,
   ) {
     this.id = hex(key);
@@ -41,6 +43,7 @@ export class StreamLink implements Link {
         return this.#open;
       },
       oversize: (length) => this.#events?.oversize(length),
+      kept: (bytes) => this.#open && this.unfinished.kept(this, bytes),
     });
     const read = (data: Uint8Array | Iterable<Uint8Array>) => {
       if (data instanceof Uint8Array) reader.push(data);
@@ -125,6 +128,13 @@ export class StreamLink implements Link {
     if (this.#closing && this.#queue.length === 0) this.#finish();
   }
 
+  /** Ends the link as if it had ended from outside. */
+  lose(reason: string): void {
+    if (!this.#open) return;
+    this.abort();
+    this.#events?.closed(reason);
+  }
+
   /** Says that nothing more comes from here. */
   #finish(): void {
     this.#closing = false;
@@ -138,6 +148,7 @@ export class StreamLink implements Link {
     this.#queued = 0;
     if (this.#released) return;
     this.#released = true;
+    this.unfinished.forget(this);
     this.release();
   }
 

@@ -5,6 +5,8 @@
  * conformance suite passes on both.
  */
 
+import type { Counts } from "./limits.ts";
+
 /** What a peer does in its instance. */
 export type Role = "server" | "aggregator" | "client" | "reader";
 
@@ -85,6 +87,13 @@ export interface Network {
    * are dialed, whatever `peer` holds. Frames are heard as soon as `events` has answered.
    */
   open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream>;
+  /**
+   * A member of the committee, by its id: it finds room where strangers find none. What it sends is
+   * bounded by its streams' kinds alone, so this is for peers that have proven that they belong.
+   */
+  favour(id: string): void;
+  /** What this node holds now, and what it refused under each limit. */
+  counts(): Counts;
   /** Closes every stream and stops listening. Idempotent. */
   stop(): Promise<void>;
 }

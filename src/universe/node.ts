@@ -6,7 +6,9 @@ import { equal, hex } from "../protocol/bytes.ts";
 import { signer } from "../protocol/keys.ts";
 import { Directory } from "./directory.ts";
 import type { Environment } from "./environment.ts";
+import { Guard } from "./guard.ts";
 import { decodeHello, encodeHello, type Hello, MAX_ADDRESSES, MAX_HELLO } from "./hello.ts";
+import type { Counts, Limits } from "./limits.ts";
 import { MEET, Meetings, OwnAddress } from "./meet.ts";
 import { NetworkError } from "./network.ts";
 import type { Accept, Network, Peer, Role, Stream, StreamEvents, StreamKind } from "./network.ts";
@@ -29,9 +31,11 @@ export interface NetworkOptions {
   readonly announce?: readonly string[];
   /** Addresses of peers to meet; tried for as long as the node runs. */
   readonly bootstrap: readonly string[];
+  /** Other limits than `LIMITS`; tests alone have reasons to set any. */
+  readonly limits?: Partial<Limits>;
 }
 
-/** How long a peer has to answer a dial, and a hello, in milliseconds. */
+/** How long a peer that was dialed has to answer, and to say its hello, in milliseconds. */
 export const OPEN_MS = 5_000;
 
 /** The identity of a node's seed: key, and id in hex. */
@@ -39,6 +43,9 @@ export function identity(secret: Uint8Array): { key: Uint8Array; id: string } {
   const { key } = signer(secret);
   return { key, id: hex(key) };
 }
+
+/** Why a stream ended that said no hello. */
+const NO_HELLO = "no hello in time";
 
 /** The protocol name of a kind within an instance. */
 export function protocolOf(instance: Uint8Array, kind: StreamKind): string {
@@ -50,6 +57,7 @@ export class Node implements Network {
   readonly #options: NetworkOptions;
   readonly #environment: Environment;
   readonly #transport: Transport;
+  readonly #guard: Guard;
   readonly #directory: Directory;
   readonly #meetings: Meetings;
   readonly #streams = new Set<BoundStream>();
@@ -63,10 +71,17 @@ export class Node implements Network {
   #hello: Uint8Array = new Uint8Array(0);
   #state: "new" | "started" | "stopped" = "new";
 
-  constructor(options: NetworkOptions, transport: Transport) {
+  /** `guard` is what the transport asks too, where it asks one. */
+  constructor(
+    options: NetworkOptions,
+    transport: Transport,
+    guard: Guard = new Guard(options.environment, options.limits),
+  ) {
     this.#options = options;
     this.#environment = options.environment;
     this.#transport = transport;
+    this.#guard = guard;
+    guard.drop = (id) => transport.drop(id);
     this.#self = { ...identity(options.secret), role: options.role, addresses: [] };
     this.#directory = new Directory(this.#self.id, options.environment);
     this.#meetings = new Meetings({
@@ -125,6 +140,14 @@ export class Node implements Network {
     return stream;
   }
 
+  favour(id: string): void {
+    this.#guard.favour(id);
+  }
+
+  counts(): Counts {
+    return this.#guard.counts(this.#streams.size);
+  }
+
   async stop(): Promise<void> {
     if (!this.#stopped) {
       this.#state = "stopped";
@@ -157,19 +180,27 @@ export class Node implements Network {
       });
     };
     if (this.#stopped) return link.abort();
+    const refusal = this.#guard.opens(link.id);
+    if (refusal !== undefined) return refuse(refusal);
     if (count >= kind.maxPerPeer) return refuse(`already ${count} streams of this kind`);
     this.#inbound.set(counted, count + 1);
+    const ended = this.#guard.opened(link.id);
     const release = () => {
+      ended();
       const left = (this.#inbound.get(counted) ?? 1) - 1;
       if (left > 0) this.#inbound.set(counted, left);
       else this.#inbound.delete(counted);
     };
-    this.#awaitHello(link, (error, hello) => {
+    const crowded = new NetworkError("refused", "no hello, and too many others wait for one");
+    const { helloMs } = this.#guard.limits;
+    const end = this.#awaitHello(link, helloMs, (error, hello) => {
+      proven();
       if (hello === undefined) {
         release();
+        if (error?.message === NO_HELLO) this.#guard.count("helloMs");
         return refuse(error?.message ?? "no hello", error?.code === "stopped" ? "debug" : "info");
       }
-      const stream = this.#stream(link, kind, hello, release);
+      const stream = this.#stream(link, kind, hello, release, true);
       let events: StreamEvents | undefined;
       let reason = "not accepted";
       try {
@@ -186,6 +217,7 @@ export class Node implements Network {
       this.#linked.add(stream);
       stream.begin(events, this.#hello);
     });
+    const proven = this.#guard.waitsForHello(link.id, () => end(crowded));
   }
 
   #connect(
@@ -225,7 +257,7 @@ export class Node implements Network {
           link.abort();
           return reject(new OwnAddress());
         }
-        this.#awaitHello(link, (error, hello) => {
+        this.#awaitHello(link, OPEN_MS, (error, hello) => {
           if (hello === undefined) {
             link.abort();
             return reject(error);
@@ -246,8 +278,15 @@ export class Node implements Network {
     });
   }
 
-  /** Takes the first frame of a link; tells the hello of this instance, or why there is none. */
-  #awaitHello(link: Link, done: (error?: NetworkError, hello?: Hello) => void): void {
+  /**
+   * Takes the first frame of a link; tells the hello of this instance, or why there is none. The
+   * returned function ends it.
+   */
+  #awaitHello(
+    link: Link,
+    ms: number,
+    done: (error?: NetworkError, hello?: Hello) => void,
+  ): (error: NetworkError) => void {
     let waiting = true;
     const finish = (error?: NetworkError, hello?: Hello) => {
       if (!waiting) return;
@@ -257,7 +296,7 @@ export class Node implements Network {
       done(error, hello);
     };
     const refused = (reason: string) => finish(new NetworkError("refused", reason));
-    const cancel = this.#environment.clock.after(OPEN_MS, () => refused("no hello in time"));
+    const cancel = this.#environment.clock.after(ms, () => refused(NO_HELLO));
     this.#pending.add(finish);
     link.limit = MAX_HELLO;
     link.events = {
@@ -275,6 +314,7 @@ export class Node implements Network {
       oversize: (length) => refused(`first frame of ${length} bytes, at most ${MAX_HELLO}`),
       closed: (reason) => refused(reason),
     };
+    return finish;
   }
 
   #sameInstance(hello: Hello): boolean {
@@ -282,10 +322,18 @@ export class Node implements Network {
       equal(hello.instance, this.#options.instance);
   }
 
-  #stream(link: Link, kind: StreamKind, hello: Hello, release = () => {}): BoundStream {
+  #stream(
+    link: Link,
+    kind: StreamKind,
+    hello: Hello,
+    release = () => {},
+    inbound = false,
+  ): BoundStream {
     const { key, id } = link;
     const peer = { id, key, role: hello.role, addresses: hello.addresses };
-    const stream = new BoundStream(peer, kind, link, this.#environment, (ended) => {
+    // What a peer sends on a stream that was opened to it was asked for, but for its reports.
+    const meters = { guard: this.#guard, receives: inbound || kind === MEET };
+    const stream = new BoundStream(peer, kind, link, this.#environment, meters, (ended) => {
       this.#streams.delete(ended);
       release();
       if (this.#linked.delete(ended)) this.#directory.unlink(id);

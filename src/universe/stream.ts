@@ -4,6 +4,7 @@
  * that reaches anyone else.
  */
 import type { Environment } from "./environment.ts";
+import type { Guard, Waiting } from "./guard.ts";
 import type { Peer, Stream, StreamEvents, StreamKind } from "./network.ts";
 import type { Link } from "./transport.ts";
 
@@ -15,8 +16,15 @@ export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
+/** Who is told what passes a stream. */
+export interface Meters {
+  readonly guard: Guard;
+  /** Whether what the peer sends is counted too. */
+  readonly receives: boolean;
+}
+
 /** A stream of this node. It takes over the link's events in its constructor. */
-export class BoundStream implements Stream {
+export class BoundStream implements Stream, Waiting {
   #events: StreamEvents | undefined;
   /** Frames sent before `begin`. */
   #held: Uint8Array[] | undefined = [];
@@ -29,6 +37,7 @@ export class BoundStream implements Stream {
     readonly kind: StreamKind,
     readonly link: Link,
     readonly environment: Environment,
+    readonly meters: Meters,
     readonly release: (stream: BoundStream) => void,
   ) {
     link.limit = kind.maxFrame;
@@ -55,6 +64,15 @@ export class BoundStream implements Stream {
     }
     if (first !== undefined) this.link.send(first);
     for (const frame of held) this.link.send(frame);
+    this.meters.guard.sent(this);
+  }
+
+  get waiting(): number {
+    return this.link.waiting + this.#heldBytes;
+  }
+
+  cut(reason: string): void {
+    this.end(reason, "abort");
   }
 
   send(frame: Uint8Array): boolean {
@@ -64,7 +82,7 @@ export class BoundStream implements Stream {
       this.end(`own frame of ${frame.length} bytes, at most ${this.kind.maxFrame}`, "abort");
       return false;
     }
-    const waiting = this.link.waiting + this.#heldBytes;
+    const { waiting } = this;
     if (waiting > 0 && waiting + frame.length + FRAME_COST > this.kind.maxBuffered) {
       this.#say("warn", "slow reader cut", { waiting, limit: this.kind.maxBuffered });
       this.end(`${waiting} bytes wait to be sent, at most ${this.kind.maxBuffered}`, "abort");
@@ -76,7 +94,8 @@ export class BoundStream implements Stream {
       this.#heldBytes += frame.length + FRAME_COST;
       this.#held.push(frame);
     }
-    return true;
+    this.meters.guard.sent(this);
+    return this.#ended === undefined;
   }
 
   limit(bytes: number): void {
@@ -93,6 +112,7 @@ export class BoundStream implements Stream {
     this.#ended = reason;
     if (link === "close") this.link.close();
     if (link === "abort") this.link.abort();
+    this.meters.guard.ended(this);
     this.release(this);
     if (this.#events === undefined) return;
     if (now) this.#tell();
@@ -109,6 +129,10 @@ export class BoundStream implements Stream {
 
   #frame(bytes: Uint8Array): void {
     if (this.#ended !== undefined) return;
+    const { guard, receives } = this.meters;
+    if (receives && !guard.frame(this.peer.id, bytes.length)) {
+      return this.end("the peer sends too much", "abort");
+    }
     try {
       this.#events?.frame(bytes);
     } catch (error) {

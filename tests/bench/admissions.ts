@@ -17,8 +17,8 @@ import { libp2pNetwork } from "../../src/universe/libp2p.ts";
 import { INSTANCE } from "../../testnet/command.ts";
 import { Instance } from "../process/instance.ts";
 
-/** Peers that bring clients, each one after the other. */
-const PEERS = 8;
+/** Lines in which they come, in each one after the other. */
+const LINES = 8;
 /** Rounds before they come, as the reference. */
 const REFERENCE_ROUNDS = 8;
 /** Times of the interactive preset, which instances with as many clients have. */
@@ -57,38 +57,40 @@ export async function admit(count: number): Promise<Admitted> {
   const fingerprint = new Uint8Array(await crypto.subtle.digest("SHA-256", anchor));
   const instance = instanceId(universeId(), INSTANCE);
 
-  const bring = async (peer: number) => {
+  const bring = async (line: number) => {
+    const secret = systemRandom(32), who = signer(secret);
     const network = libp2pNetwork({
       environment: { clock: systemClock, random: systemRandom, observe: () => {} },
-      secret: systemRandom(32),
+      secret,
       universe: universeId(),
       instance,
       role: "client",
       listen: [],
-      bootstrap: [...it.servers[peer % 3].addresses!],
+      bootstrap: [...it.servers[line % 3].addresses!],
     });
     await network.start();
     const answers = new Answers();
     try {
       const server = await known(network);
       const stream = await network.open(server, CLIENT_REGISTRY, () => answers);
-      const mine = Math.floor((count + PEERS - 1 - peer) / PEERS);
-      for (let i = 0; i < mine; i++) {
-        const who = signer(systemRandom(32));
-        const wanted = await answers.to(stream, registration(who, instance));
-        if (wanted[0] !== WANTED) throw new Error(`asked for nothing: ${wanted}`);
-        const from = systemClock.now(), until = from + TICKET_MS, freshness = wanted.slice(2);
-        const bound = { instance, anchor: fingerprint, key: who.key, from, until, freshness };
-        const ticket = await makeTicket(source, { ...bound, role: "client" });
-        const shown = registration(who, instance, encodeEvidence({ ticket }));
-        const answer = await answers.to(stream, shown);
-        if (answer[0] !== TAKEN) throw new Error(`not admitted: ${answer}`);
-      }
+      const wanted = await answers.to(stream, registration(who, instance));
+      if (wanted[0] !== WANTED) throw new Error(`asked for nothing: ${wanted}`);
+      const from = systemClock.now(), until = from + TICKET_MS, freshness = wanted.slice(2);
+      const bound = { instance, anchor: fingerprint, key: who.key, from, until, freshness };
+      const ticket = await makeTicket(source, { ...bound, role: "client" });
+      const answer = await answers.to(
+        stream,
+        registration(who, instance, encodeEvidence({ ticket })),
+      );
+      if (answer[0] !== TAKEN) throw new Error(`not admitted: ${answer}`);
     } finally {
       await network.stop();
     }
   };
-  await Promise.all(Array.from({ length: PEERS }, (_, peer) => bring(peer)));
+  const lines = async (line: number) => {
+    for (let i = line; i < count; i += LINES) await bring(line);
+  };
+  await Promise.all(Array.from({ length: LINES }, (_, line) => lines(line)));
   const rosters = () =>
     [...it.logs.matchAll(/"event":"opening round","round":\d+,"roster":(\d+)/g)].map((m) => +m[1]);
   await it.until("all stand in a roster", () => Math.max(...rosters()) >= count + 4);

@@ -29,6 +29,7 @@ const network = libp2pNetwork({
   listen: ["/ip4/127.0.0.1/tcp/0"],
   bootstrap: bootstrap ? [bootstrap] : [],
 });
+for (const id of ids) network.favour(id);
 const journal = openFolder(folder).journal("order");
 
 /** Commands under way, by their number. */

@@ -7,6 +7,7 @@ import type { Statement } from "../../src/protocol/statements.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { Admissions } from "../../src/roles/admissions.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
+import type { DeskLimits } from "../../src/roles/limits.ts";
 import { Server } from "../../src/roles/server.ts";
 import { Sequencer } from "../committee/sequencer.ts";
 import { durable } from "../../src/roles/simulated_disk.ts";
@@ -21,6 +22,16 @@ import { epochOf, gateOf, joins, kinded, peerOf, type Wire, Wires } from "./wire
 
 const PROPOSE = 1, BLOB = 2;
 
+/** No limit at all: one stream speaks for all clients, as often as a test likes. */
+const RATE = { perSecond: 1e9, burst: 1e9 };
+const ANYTHING: DeskLimits = {
+  ownKey: false,
+  registrationsPerPeer: RATE,
+  registrations: RATE,
+  admissionsPerPeer: RATE,
+  admissions: RATE,
+};
+
 /** See the module comment. */
 export class Podium {
   readonly play: Play;
@@ -32,7 +43,7 @@ export class Podium {
   readonly registry: Wire;
 
   /** With `token`, clients have to show that one. */
-  constructor(seed: number, token?: string) {
+  constructor(seed: number, token?: string, deskLimits: Partial<DeskLimits> = ANYTHING) {
     this.play = new Play(seed, { servers: 3, clients: 4 });
     const { manifest, servers: [first], clients } = this.play;
     this.streams = instanceStreams(manifest.parameters);
@@ -56,6 +67,7 @@ export class Podium {
       signer: first.signer,
       store: durable(),
       admits: () => undefined,
+      deskLimits,
       engine: (host, self) => new Sequencer(self, host),
     });
     this.server.serve();

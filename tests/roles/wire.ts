@@ -1,6 +1,7 @@
 /** A network without a wire: a role's handlers in the hands of the test, over a clock it turns. */
 import { concat, hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
+import { type Counts, noRefusals } from "../../src/universe/limits.ts";
 import type { Environment, Fields } from "../../src/universe/environment.ts";
 import type {
   Accept,
@@ -126,6 +127,15 @@ export class Wires implements Network {
   }
   onPeer(): () => void {
     return () => {};
+  }
+  /** Ids that were favoured, in order. */
+  readonly favoured: string[] = [];
+  favour(id: string): void {
+    this.favoured.push(id);
+  }
+  counts(): Counts {
+    const none = { connections: 0, handshakes: 0, unproven: 0, waiting: 0, unfinished: 0 };
+    return { ...none, streams: this.opened.length, refused: noRefusals() };
   }
   open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream> {
     const wire: Wire = new Wire(

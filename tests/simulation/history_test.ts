@@ -34,6 +34,8 @@ function only(network: Network, ids: readonly string[]): Network {
     serve: (kind, accept) => network.serve(kind, accept),
     start: () => network.start(),
     stop: () => network.stop(),
+    favour: (id) => network.favour(id),
+    counts: () => network.counts(),
     peers: (role) => network.peers(role).filter(({ id }) => ids.includes(id)),
     onPeer: (listener) => network.onPeer(listener),
     open: (peer, kind, events) => network.open(peer, kind, events),

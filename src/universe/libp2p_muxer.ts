@@ -1,0 +1,47 @@
+/**
+ * Yamux with a bound that it lacks: on the control frames that a peer makes this side send. Data
+ * waits until the connection takes more; answers to pings and resets do not, and cost as much CPU.
+ */
+import type { MessageStream, StreamMuxerFactory } from "@libp2p/interface";
+import { yamux } from "@libp2p/yamux";
+import { Bucket } from "./bucket.ts";
+import type { Clock } from "./environment.ts";
+import { type Limits, MAX_MUXED_OUT } from "./limits.ts";
+
+/** Bytes of a frame that carries no data. */
+const HEADER_BYTES = 12;
+
+/** The peer makes this side send too many control frames. */
+export class TooManyControls extends Error {
+  override readonly name = "TooManyControls";
+}
+
+/** The muxer of a node. */
+export function boundedYamux(
+  clock: Clock,
+  { muxed, controls }: Pick<Limits, "muxed" | "controls">,
+): () => StreamMuxerFactory {
+  const make = yamux({ maxInboundStreams: muxed, maxOutboundStreams: MAX_MUXED_OUT });
+  return () => {
+    const yamux = make();
+    return {
+      protocol: yamux.protocol,
+      createStreamMuxer(connection: MessageStream) {
+        const bucket = new Bucket(controls, clock.now()), send = connection.send.bind(connection);
+        // A control frame never throws: the muxer sends them where nobody catches anything, also
+        // while it ends a connection.
+        connection.send = (data) => {
+          if (data.byteLength > HEADER_BYTES) return send(data);
+          try {
+            if (bucket.take(1, clock.now())) return send(data);
+            connection.abort(new TooManyControls(`over ${controls.perSecond} in a second`));
+          } catch {
+            return false; // the connection is gone
+          }
+          return false;
+        };
+        return yamux.createStreamMuxer(connection);
+      },
+    };
+  };
+}
