@@ -39,6 +39,8 @@ export const LABELS = [
   "sign-register",
   "sign-leave",
   "sign-vouch",
+  "sign-entry",
+  "sign-departure",
   "sign-receipt",
   "sign-envelope",
   "sign-aggregate",
