@@ -41,6 +41,7 @@ export const LABELS = [
   "sign-vouch",
   "sign-entry",
   "sign-departure",
+  "catalog",
   "sign-receipt",
   "sign-envelope",
   "sign-aggregate",

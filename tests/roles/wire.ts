@@ -2,8 +2,10 @@
 import { concat, hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import type { Environment, Fields } from "../../src/universe/environment.ts";
+import type { OwnEntry, WatchedCatalog } from "../../src/universe/discovery/view.ts";
 import type {
   Accept,
+  Census,
   Network,
   Peer,
   Role,
@@ -126,6 +128,17 @@ export class Wires implements Network {
   }
   onPeer(): () => void {
     return () => {};
+  }
+  /** No role asks for these. */
+  get catalog(): WatchedCatalog {
+    throw new Error("no catalog");
+  }
+  get entry(): OwnEntry {
+    throw new Error("no entry");
+  }
+  census(): Census {
+    const known = this.known.length;
+    return { universe: known, instance: known, bootstrap: { tried: 0, answered: 0 } };
   }
   open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream> {
     const wire: Wire = new Wire(

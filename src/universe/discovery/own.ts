@@ -128,8 +128,8 @@ export class Own implements OwnEntry {
       return;
     }
     if (!isWord(ticketClass)) throw new RangeError(`a ticket's class cannot be ${ticketClass}`);
-    if (body.length > MAX_TICKET) {
-      throw new RangeError(`a ticket of ${body.length} bytes, at most ${MAX_TICKET}`);
+    if (body.length === 0 || body.length > MAX_TICKET) {
+      throw new RangeError(`a ticket of ${body.length} bytes, expected 1..${MAX_TICKET}`);
     }
     const known = this.#tickets.get(ticketClass);
     const hash = blake3(body);

@@ -219,14 +219,15 @@ Deno.test("own entry: over its bounds it refuses and stays as it was", () => {
   it.start(["/memory/a"]);
   for (let i = 1; i < MAX_TAGS; i++) it.addTag(`t${i}`);
   for (let i = 0; i < MAX_STREAMS; i++) it.addStream(`s${i}`);
-  for (let i = 0; i < MAX_TICKETS; i++) it.setTicket(`c${i}`, new Uint8Array(i));
+  for (let i = 0; i < MAX_TICKETS; i++) it.setTicket(`c${i}`, new Uint8Array(i + 1));
   const before = it.entry;
   const over = [
     () => it.addTag("more"),
     () => it.addStream("more"),
-    () => it.setTicket("more", new Uint8Array(0)),
+    () => it.setTicket("more", new Uint8Array(1)),
     () => it.setTicket("c0", new Uint8Array(MAX_TICKET + 1)),
-    () => it.setTicket("No", new Uint8Array(0)),
+    () => it.setTicket("c0", new Uint8Array(0)),
+    () => it.setTicket("No", new Uint8Array(1)),
     () => it.addTag("Upper"),
     () => it.addStream(""),
   ];
