@@ -72,7 +72,12 @@ interface Held {
   info: PeerInfo | undefined;
   readonly by: string;
   rtt: RoundTrip | undefined;
+  /** The smoothed time that was told last. */
+  told: number;
 }
+
+/** By how much of itself a smoothed time changes before it is news. */
+const RTT_NEWS = 1 / 4;
 
 /** See the module. */
 export class Catalog {
@@ -141,7 +146,7 @@ export class Catalog {
     }
     if (!this.#makeRoom(by, this.#ours(entry))) return "full";
     this.#tombs.remove(entry.id);
-    const added: Held = { entry, info: undefined, by, rtt: undefined };
+    const added: Held = { entry, info: undefined, by, rtt: undefined, told: -1 };
     this.#held.set(entry.id, added);
     this.#options.changed("discovered", infoOf(added), entry);
     return "new";
@@ -181,13 +186,17 @@ export class Catalog {
     return held === undefined || compareVersions(version, held) >= 0;
   }
 
-  /** One more round-trip time of a node, in milliseconds. */
-  sample(id: string, ms: number): void {
+  /** One more round-trip time of a node, in milliseconds; tells whether that is news. */
+  sample(id: string, ms: number): boolean {
     const held = this.#held.get(id);
-    if (held === undefined) return;
+    if (held === undefined) return false;
     held.rtt = smooth(held.rtt, ms);
     held.info = undefined;
     this.#sorted = undefined;
+    const now = held.rtt?.smoothed ?? held.told;
+    if (Math.abs(now - held.told) <= held.told * RTT_NEWS) return false;
+    held.told = now;
+    return true;
   }
 
   /** Drops what is past its time. */

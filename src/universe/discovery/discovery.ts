@@ -171,7 +171,7 @@ export class Discovery implements WatchedCatalog {
 
   /** One more round-trip time of a peer, in milliseconds. */
   sample(id: string, ms: number): void {
-    this.#catalog.sample(id, ms);
+    if (this.#catalog.sample(id, ms)) this.#group();
   }
 
   /** Bootstrap addresses that were tried, and that were answered at. */

@@ -168,6 +168,19 @@ Deno.test("catalog: nobody's own entries push out those that others brought", ()
   assert.equal(catalog.upsert(more, more.id), "full");
 });
 
+Deno.test("catalog: a round-trip time is shown, and is news where it changed much", () => {
+  const { catalog } = catalogOf();
+  assert(!catalog.sample(id(1), 40), "of nobody");
+  catalog.upsert(entryOf(1), FROM);
+  assert.equal(catalog.get(id(1))!.rtt, undefined);
+  assert(catalog.sample(id(1), 40));
+  assert(!catalog.sample(id(1), 44));
+  assert.equal(catalog.peers()[0].rtt, 40.5);
+  assert(catalog.sample(id(1), 400));
+  catalog.upsert(entryOf(1, { updated: START + 1 }), FROM);
+  assert(catalog.get(id(1))!.rtt! > 80, "it outlives a version");
+});
+
 Deno.test("quota, tombs and events are bounded", async () => {
   const quota = new Quota(1, 1);
   assert(quota.take("a", 0) && !quota.take("a", 999) && quota.take("a", 2_000));
