@@ -1,8 +1,8 @@
 /**
- * The peers of this instance that a node knows: those it met, and servers and aggregators it was
- * told of. What a peer said itself over an authenticated link stands above hearsay; hearsay only
- * adds addresses to try. Every entry has the time at which someone last proved it alive, and is
- * forgotten `FORGET_MS` after it, so the dead are not reported in circles.
+ * The peers of this instance that a node knows: those it met, and servers and aggregators whose
+ * signed entries it holds. What a peer said itself over a link stands above its entry, which only
+ * adds addresses to try. Who was met is forgotten `FORGET_MS` after it was last linked or heard of;
+ * who never was, with its entry.
  */
 import { hex } from "../protocol/bytes.ts";
 import type { Environment } from "./environment.ts";
@@ -15,12 +15,12 @@ export const MAX_KNOWN = 256;
 /** How long a peer that nobody is linked with stays known, in milliseconds. */
 export const FORGET_MS = 600_000;
 
-/** What is told of a server or aggregator. */
+/** What the entry of a server or aggregator says. */
 export interface Report {
   readonly key: Uint8Array;
   readonly role: Role;
   readonly addresses: readonly string[];
-  /** Milliseconds since it was last proven alive. */
+  /** Milliseconds since it said so. */
   readonly age: number;
 }
 
@@ -29,7 +29,7 @@ interface Entry {
   /** Addresses by its own word, empty if never met. */
   own: readonly string[];
   told: readonly string[];
-  /** Age of `told`: when its reporter saw the peer. */
+  /** When it was told. */
   toldAt: number;
   met: boolean;
   seen: number;
@@ -37,7 +37,7 @@ interface Entry {
   links: number;
 }
 
-/** Whether a role is told to others. */
+/** Whether a role's entries are followed. */
 export function isPublic(role: Role): boolean {
   return role === "server" || role === "aggregator";
 }
@@ -47,8 +47,6 @@ export class Directory {
   readonly #listeners = new Set<(peer: Peer) => void>();
   #sorted: Peer[] | undefined;
   #public = 0;
-  /** Grows whenever what is told to others changes. */
-  version = 0;
 
   constructor(readonly self: string, readonly environment: Environment) {}
 
@@ -89,12 +87,11 @@ export class Directory {
       entry = { peer, own: [], told: [], toldAt: 0, met: false, seen: now, links: 0 };
       this.#add(entry);
     }
-    const before = entry.links > 0;
     entry.links++;
     entry.met = true;
     entry.seen = now;
     entry.own = peer.addresses;
-    this.#replace(entry, peer.role, !before);
+    this.#replace(entry, peer.role);
   }
 
   /** A link with the peer ended. */
@@ -106,7 +103,7 @@ export class Directory {
     if (entry.links === 0 && !isPublic(entry.peer.role)) this.#remove(entry);
   }
 
-  /** Another peer told of this server or aggregator. */
+  /** A server or aggregator said this in its entry. */
   hear(report: Report): void {
     const id = hex(report.key);
     if (id === this.self || report.age >= FORGET_MS) return;
@@ -123,23 +120,18 @@ export class Directory {
     if (seen <= entry.toldAt) return;
     entry.toldAt = seen;
     entry.told = report.addresses;
-    this.#replace(entry, entry.met ? entry.peer.role : report.role, false);
+    this.#replace(entry, entry.met ? entry.peer.role : report.role);
   }
 
-  /** What to tell others. A second is added to each age, so that hops never make one younger. */
-  reports(): Report[] {
-    const now = this.environment.clock.now();
-    const out: Report[] = [];
-    for (const { peer, links, seen } of this.#entries.values()) {
-      if (!isPublic(peer.role) || peer.addresses.length === 0) continue;
-      out.push({
-        key: peer.key,
-        role: peer.role,
-        addresses: peer.addresses,
-        age: links > 0 ? 0 : now - seen + 1000,
-      });
-    }
-    return out;
+  /** Whether a peer is linked now, or was met. */
+  met(id: string): boolean {
+    return this.#entries.get(id)?.met ?? false;
+  }
+
+  /** The entry of a peer is gone: so is the peer, if it was never met. */
+  forget(id: string): void {
+    const entry = this.#entries.get(id);
+    if (entry !== undefined && !entry.met) this.#remove(entry);
   }
 
   /** Forgets whom nobody has seen for long. */
@@ -150,7 +142,7 @@ export class Directory {
     }
   }
 
-  #replace(entry: Entry, role: Role, met: boolean): void {
+  #replace(entry: Entry, role: Role): void {
     const addresses = [...new Set([...entry.own, ...entry.told])].slice(0, MAX_ADDRESSES);
     const old = entry.peer;
     const same = old.role === role && addresses.length === old.addresses.length &&
@@ -161,16 +153,12 @@ export class Directory {
       entry.peer = { id: old.id, key: old.key, role, addresses };
       this.#sorted = undefined;
     }
-    if ((!same || met) && isPublic(role)) this.version++;
   }
 
   #add(entry: Entry): void {
     this.#entries.set(entry.peer.id, entry);
     this.#sorted = undefined;
-    if (isPublic(entry.peer.role)) {
-      this.#public++;
-      this.version++;
-    }
+    if (isPublic(entry.peer.role)) this.#public++;
     for (const listener of [...this.#listeners]) {
       if (this.#listeners.has(listener)) listener(entry.peer);
     }

@@ -1,36 +1,46 @@
 /**
- * How nodes of one instance find each other: one `meet` stream between every two nodes that have
- * anything to say to each other. It carries the servers and aggregators that each side knows,
- * whenever that changes and every `REPORT_MS`, and an empty frame every `BEAT_MS` as a heartbeat.
- * Who is silent for `SILENT_MS` is cut: TCP alone does not notice a frozen process.
+ * Who is alive: one `meet` stream between every two nodes of an instance that have anything to say
+ * to each other, and on it a beat from each side every `BEAT_MS`. Who is silent for `SILENT_MS` is
+ * cut: TCP alone does not notice a frozen process. Servers and aggregators meet all of their kind
+ * that the directory knows.
  *
- * Clients and readers are never told of. What is told is a hint: a key is proven when dialed.
+ * | offset | bytes | field of a beat |
+ * |---|---|---|
+ * | 0 | 4 | u32 number of this beat, from 1 |
+ * | 4 | 4 | u32 number of the last beat heard, 0 for none |
+ * | 8 | 4 | u32 ms since that was heard |
+ *
+ * So each beat also measures the way there and back.
  */
-import { checkPublicKey } from "../protocol/keys.ts";
-import { decodeCbor, encodeCbor } from "./cbor.ts";
-import { type Directory, isPublic, MAX_KNOWN, type Report } from "./directory.ts";
+import { Reader, Writer } from "../protocol/bytes.ts";
+import { type Directory, isPublic } from "./directory.ts";
 import type { Environment } from "./environment.ts";
-import { FrameError, isAddress, MAX_ADDRESSES, ROLES } from "./hello.ts";
-import { NetworkError, type Peer, type Role, type Stream } from "./network.ts";
-import type { StreamEvents, StreamKind } from "./network.ts";
+import {
+  OwnAddress,
+  type Peer,
+  type Stream,
+  type StreamEvents,
+  type StreamKind,
+} from "./network.ts";
 import { reasonOf } from "./stream.ts";
 import type { Target } from "./transport.ts";
 
-/** The built-in kind. Its longest frame holds `MAX_KNOWN` entries of the usual size. */
+/** Bytes of a beat. */
+export const BEAT_BYTES = 12;
+
+/** The built-in kind. */
 export const MEET: StreamKind = {
   name: "meet",
-  maxFrame: 262_144,
-  maxBuffered: 1_048_576,
+  maxFrame: BEAT_BYTES,
+  maxBuffered: 1_024,
   maxPerPeer: 4,
 };
 
-/** Between two heartbeats, in milliseconds. */
+/** Between two beats, in milliseconds. */
 export const BEAT_MS = 2_000;
-/** Between two reports on one stream where nothing changes. */
-export const REPORT_MS = 10_000;
 /** Silence after which a peer is cut. */
 export const SILENT_MS = 8_000;
-/** After a change, before it is told: changes come in groups. */
+/** After a change, before something is done about it: changes come in groups. */
 const SOON_MS = 20;
 /** The first and the longest pause between two attempts to dial. */
 const RETRY_MS = [500, 2_000];
@@ -43,68 +53,58 @@ export interface MeetHost {
   readonly directory: Directory;
   connect(target: Target, kind: StreamKind, events: (s: Stream) => StreamEvents): Promise<Stream>;
   drop(id: string): void;
+  /** A beat came back: the round-trip time of a peer, in milliseconds. */
+  sample(id: string, ms: number): void;
+}
+
+/** One beat. */
+export interface Beat {
+  readonly number: number;
+  /** The last one heard from the other side, and how long ago, in milliseconds. */
+  readonly heard: number;
+  readonly ago: number;
 }
 
 interface Meeting {
   readonly stream: Stream;
+  /** When something was heard last, and the number of the last beat. */
   heard: number;
+  beat: number;
+  /** When the last beat was sent, and its number. */
   sent: number;
-  reported: number;
-  version: number;
+  number: number;
 }
 
 interface Attempt {
-  /** Who answered last; undefined until someone did. */
-  id: string | undefined;
   busy: boolean;
   failures: number;
   due: number;
 }
 
-/** The frame of what is told: `[[key, role, addresses, age in milliseconds], …]`. */
-export function encodeReports(reports: readonly Report[]): Uint8Array {
-  for (let count = Math.min(reports.length, MAX_KNOWN);; count--) {
-    const rows = reports.slice(0, count)
-      .map((r) => [r.key, ROLES.indexOf(r.role), [...r.addresses], Math.ceil(r.age)]);
-    const frame = encodeCbor(rows);
-    if (frame.length <= MEET.maxFrame) return frame;
-  }
+/** The frame of a beat. */
+export function encodeBeat({ number, heard, ago }: Beat): Uint8Array {
+  return new Writer().u32(number).u32(heard).u32(Math.min(ago, 2 ** 32 - 1)).end();
 }
 
-/** Reads it strictly; throws a `FrameError`, or a `ProtocolError` for a key that is none. */
-export function decodeReports(frame: Uint8Array): Report[] {
-  const rows = decodeCbor(frame, MEET.maxFrame);
-  if (!Array.isArray(rows) || rows.length > MAX_KNOWN) {
-    throw new FrameError("shape", `peers: expected a list of at most ${MAX_KNOWN}`);
-  }
-  return rows.map((row) => {
-    if (!Array.isArray(row) || row.length !== 4) throw new FrameError("shape", "peers: a row");
-    const [key, role, addresses, age] = row;
-    if (!(key instanceof Uint8Array)) throw new FrameError("shape", "peers: a key");
-    if (role !== 0 && role !== 1) throw new FrameError("range", "peers: a role that is not told");
-    const listed = Array.isArray(addresses) && addresses.length <= MAX_ADDRESSES &&
-      addresses.every((address) => typeof address === "string" && isAddress(address));
-    if (!listed) throw new FrameError("shape", "peers: addresses");
-    if (!Number.isSafeInteger(age) || age < 0) throw new FrameError("range", "peers: an age");
-    return { key: checkPublicKey(new Uint8Array(key)), role: ROLES[role] as Role, addresses, age };
-  });
+/** Reads it strictly; throws a `ProtocolError`. */
+export function decodeBeat(frame: Uint8Array): Beat {
+  const reader = new Reader(frame, "beat");
+  const beat = { number: reader.u32(), heard: reader.u32(), ago: reader.u32() };
+  reader.end();
+  if (beat.number === 0) reader.fail("range", "number 0");
+  return beat;
 }
 
 /** The meetings of one node. */
 export class Meetings {
   readonly #meetings = new Map<Stream, Meeting>();
-  readonly #bootstrap = new Map<string, Attempt>();
   readonly #known = new Map<string, Attempt>();
   #cancel: () => void = () => {};
   #due = Infinity;
   #last = 0;
   #stopped = false;
-  #frame: Uint8Array = new Uint8Array(0);
-  #framed = { version: -1, at: 0 };
 
-  constructor(readonly host: MeetHost, bootstrap: readonly string[]) {
-    for (const address of bootstrap) this.#bootstrap.set(address, attempt());
-  }
+  constructor(readonly host: MeetHost) {}
 
   start(): void {
     this.#last = this.#now();
@@ -116,27 +116,21 @@ export class Meetings {
     this.#cancel();
   }
 
+  /** Something became known: whoever is to be met is dialed. */
+  wake(): void {
+    this.#soon(SOON_MS);
+  }
+
   /** What listens to a meet stream, whoever opened it. */
   events(stream: Stream): StreamEvents {
     const now = this.#now();
-    const meeting: Meeting = {
-      stream,
-      heard: now,
-      sent: -Infinity,
-      reported: -Infinity,
-      version: -1,
-    };
+    const meeting: Meeting = { stream, heard: now, beat: 0, sent: -Infinity, number: 0 };
     const { id, role } = stream.peer;
     if (!this.#with(id)) this.host.environment.observe("info", "peer met", { peer: id, role });
     this.#meetings.set(stream, meeting);
     this.#soon(SOON_MS);
     return {
-      frame: (bytes) => {
-        meeting.heard = this.#now();
-        if (bytes.length === 0) return;
-        for (const report of decodeReports(bytes)) this.host.directory.hear(report);
-        this.#soon(SOON_MS);
-      },
+      frame: (bytes) => this.#hear(meeting, decodeBeat(bytes)),
       closed: (reason) => {
         this.#meetings.delete(stream);
         if (this.#stopped || this.#with(id)) return;
@@ -146,11 +140,15 @@ export class Meetings {
     };
   }
 
-  /** Meets a peer to whom a stream was opened, so that this stream too has a heartbeat. */
-  ensure(peer: Peer): void {
+  /**
+   * Meets a peer to whom a stream was opened, so that this stream too has a heartbeat. Patiently:
+   * not before an attempt that failed is due again.
+   */
+  ensure(peer: Peer, patiently = false): void {
     if (this.#with(peer.id)) return;
     const known = this.#attemptAt(peer.id);
-    if (!known.busy) this.#dial(known, { key: peer.key, addresses: peer.addresses });
+    if (known.busy || (patiently && this.#now() < known.due)) return;
+    this.#dial(known, { key: peer.key, addresses: peer.addresses });
   }
 
   #now(): number {
@@ -164,7 +162,7 @@ export class Meetings {
 
   #attemptAt(id: string): Attempt {
     let known = this.#known.get(id);
-    if (known === undefined) this.#known.set(id, known = attempt());
+    if (known === undefined) this.#known.set(id, known = { busy: false, failures: 0, due: 0 });
     return known;
   }
 
@@ -188,26 +186,15 @@ export class Meetings {
     }
     this.#last = now;
     this.host.directory.expire();
-    this.#dialBootstrap(now);
     this.#dialKnown(now);
     for (const meeting of [...this.#meetings.values()]) this.#beat(meeting, now);
     this.#soon(RETRY_MS[0]);
   }
 
-  #dialBootstrap(now: number): void {
-    for (const [address, entry] of this.#bootstrap) {
-      if (entry.id === this.host.self().id || this.host.self().addresses.includes(address)) {
-        this.#bootstrap.delete(address);
-      } else if (!entry.busy && now >= entry.due && !(entry.id && this.#with(entry.id))) {
-        this.#dial(entry, { addresses: [address] });
-      }
-    }
-  }
-
   /** Servers and aggregators meet each other; clients and readers meet whom they need. */
   #dialKnown(now: number): void {
-    for (const id of this.#known.keys()) {
-      if (!this.host.directory.get(id)) this.#known.delete(id);
+    for (const [id, { busy, due }] of this.#known) {
+      if (!busy && now >= due && !this.host.directory.get(id)) this.#known.delete(id);
     }
     if (!isPublic(this.host.self().role)) return;
     for (const peer of this.host.directory.peers()) {
@@ -226,19 +213,35 @@ export class Meetings {
       const pause = Math.min(RETRY_MS[0] * 2 ** Math.max(0, failures - 1), RETRY_MS[1]);
       entry.due = this.#now() + pause + this.host.environment.random(1)[0];
     };
-    this.host.connect(target, MEET, (stream) => this.events(stream)).then((stream) => {
-      entry.id = stream.peer.id;
-      again(0);
-    }, (error) => {
-      if (error instanceof OwnAddress) entry.id = this.host.self().id;
-      if (!this.#stopped) {
-        this.host.environment.observe(entry.failures === 0 ? "info" : "debug", "peer not reached", {
-          address: target.addresses.join(" "),
-          reason: reasonOf(error),
-        });
-      }
-      again(entry.failures + 1);
-    });
+    this.host.connect(target, MEET, (stream) => this.events(stream)).then(
+      () => again(0),
+      (error) => {
+        if (!this.#stopped && !(error instanceof OwnAddress)) {
+          this.host.environment.observe(
+            entry.failures === 0 ? "info" : "debug",
+            "peer not reached",
+            {
+              address: target.addresses.join(" "),
+              reason: reasonOf(error),
+            },
+          );
+        }
+        again(entry.failures + 1);
+      },
+    );
+  }
+
+  #hear(meeting: Meeting, { number, heard, ago }: Beat): void {
+    const now = this.#now();
+    const first = meeting.beat === 0;
+    meeting.heard = now;
+    meeting.beat = number;
+    if (heard !== 0 && heard === meeting.number) {
+      this.host.sample(meeting.stream.peer.id, now - meeting.sent - ago);
+    }
+    // The first is answered at once, so that both sides soon know how far they are.
+    if (first && meeting.number > 0) meeting.sent = -Infinity;
+    if (first) this.#soon(SOON_MS);
   }
 
   #beat(meeting: Meeting, now: number): void {
@@ -251,36 +254,10 @@ export class Meetings {
       });
       this.host.drop(stream.peer.id);
       stream.close("silent");
-      return;
-    }
-    const version = this.host.directory.version;
-    if (meeting.version !== version || now - meeting.reported >= REPORT_MS) {
-      meeting.version = version;
-      meeting.reported = meeting.sent = now;
-      stream.send(this.#reports(now, version));
     } else if (now - meeting.sent >= BEAT_MS - RETRY_MS[0] / 2) {
       meeting.sent = now;
-      stream.send(new Uint8Array(0));
+      const ago = meeting.beat === 0 ? 0 : now - meeting.heard;
+      stream.send(encodeBeat({ number: ++meeting.number, heard: meeting.beat, ago }));
     }
   }
-
-  /** The report, encoded once for all streams of a tick. */
-  #reports(now: number, version: number): Uint8Array {
-    if (this.#framed.version !== version || this.#framed.at !== now) {
-      this.#framed = { version, at: now };
-      this.#frame = encodeReports(this.host.directory.reports());
-    }
-    return this.#frame;
-  }
-}
-
-/** Whoever answered has our own key. */
-export class OwnAddress extends NetworkError {
-  constructor() {
-    super("address", "the address is this node's own");
-  }
-}
-
-function attempt(): Attempt {
-  return { id: undefined, busy: false, failures: 0, due: 0 };
 }

@@ -3,9 +3,10 @@
  * process, and frames that are events of virtual time. Frames are handed over, never copied.
  */
 import { hex } from "../protocol/bytes.ts";
+import { MemoryGossip } from "./memory_gossip.ts";
 import { NetworkError } from "./network.ts";
 import type { Owner, TimedEvent, Timeline } from "./timeline.ts";
-import type { Link, LinkEvents, Target, Transport } from "./transport.ts";
+import type { Gossip, GossipEvents, Link, LinkEvents, Target, Transport } from "./transport.ts";
 
 /** What a transport needs of its universe. */
 export interface Ether {
@@ -131,6 +132,7 @@ export class MemoryTransport implements Transport {
   readonly key: Uint8Array;
   readonly id: string;
   readonly links = new Set<MemoryLink>();
+  readonly topics = new Map<string, MemoryGossip>();
   readonly #handlers = new Map<string, (link: Link) => void>();
   readonly #addresses: string[] = [];
   #stopped = false;
@@ -152,6 +154,12 @@ export class MemoryTransport implements Transport {
 
   handle(protocol: string, _maxPerPeer: number, inbound: (link: Link) => void): void {
     this.#handlers.set(protocol, inbound);
+  }
+
+  gossip(topic: string, events: GossipEvents): Gossip {
+    const gossip = new MemoryGossip(this, topic, events);
+    this.topics.set(topic, gossip);
+    return gossip;
   }
 
   listen(addresses: readonly string[]): Promise<string[]> {
@@ -183,6 +191,7 @@ export class MemoryTransport implements Transport {
     const far = new MemoryLink(peer, this, protocol);
     near.other = far;
     far.other = near;
+    this.#neighbour(peer);
     this.links.add(near);
     peer.links.add(far);
     far.approach(undefined);
@@ -230,6 +239,17 @@ export class MemoryTransport implements Transport {
     this.#stopped = true;
     for (const address of this.#addresses) this.ether.addresses.delete(address);
     this.ether.gone(this);
+  }
+
+  /** Tells both on each topic that they share, where this is the first link between them. */
+  #neighbour(peer: MemoryTransport): void {
+    for (const link of this.links) if (link.other.at === peer) return;
+    for (const [topic, here] of this.topics) {
+      const there = peer.topics.get(topic);
+      if (there === undefined) continue;
+      here.meets(there);
+      there.meets(here);
+    }
   }
 
   #find(target: Target): MemoryTransport | "silence" | undefined {

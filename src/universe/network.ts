@@ -5,6 +5,7 @@
  * conformance suite passes on both.
  */
 
+import type { OwnEntry, WatchedCatalog } from "./discovery/view.ts";
 import type { Counts } from "./limits.ts";
 
 /** What a peer does in its instance. */
@@ -66,10 +67,24 @@ export interface StreamEvents {
 /** Decides on an inbound stream: what listens to it, or undefined to refuse it. */
 export type Accept = (stream: Stream) => StreamEvents | undefined;
 
+/** How many peers a node knows, and what became of the addresses that it was given. */
+export interface Census {
+  /** Peers of this universe that are known, those of this instance among them. */
+  readonly universe: number;
+  /** Peers of this instance that are known. */
+  readonly instance: number;
+  /** Bootstrap addresses that were tried, and those at which a peer of the universe answered. */
+  readonly bootstrap: { readonly tried: number; readonly answered: number };
+}
+
 /** One node on one instance of one universe. */
 export interface Network {
   /** This node. */
   readonly self: Peer;
+  /** The universe as this node sees it: signed entries of those who can be dialed. */
+  readonly catalog: WatchedCatalog;
+  /** What this node says of itself; a client, or who does not listen, is heard by nobody. */
+  readonly entry: OwnEntry;
   /** Registers who answers inbound streams of a kind from now on. Before `start` or later, or anew. */
   serve(kind: StreamKind, accept: Accept): void;
   /** Listens, and meets the bootstrap peers; it keeps trying in the background. */
@@ -94,7 +109,9 @@ export interface Network {
   favour(id: string): void;
   /** What this node holds now, and what it refused under each limit. */
   counts(): Counts;
-  /** Closes every stream and stops listening. Idempotent. */
+  /** What it knows of its surroundings, in numbers. */
+  census(): Census;
+  /** Says that it leaves, closes every stream and stops listening. Idempotent. */
   stop(): Promise<void>;
 }
 
@@ -106,5 +123,12 @@ export class NetworkError extends Error {
     message: string,
   ) {
     super(message);
+  }
+}
+
+/** Whoever answered has our own key. */
+export class OwnAddress extends NetworkError {
+  constructor() {
+    super("address", "the address is this node's own");
   }
 }

@@ -4,14 +4,25 @@
  */
 import { equal, hex } from "../protocol/bytes.ts";
 import { signer } from "../protocol/keys.ts";
-import { Directory } from "./directory.ts";
+import { Directory, isPublic } from "./directory.ts";
+import { Discovery } from "./discovery/discovery.ts";
+import type { OwnEntry, PeerInfo, WatchedCatalog } from "./discovery/view.ts";
 import type { Environment } from "./environment.ts";
 import { Guard } from "./guard.ts";
-import { decodeHello, encodeHello, type Hello, MAX_ADDRESSES, MAX_HELLO } from "./hello.ts";
+import { decodeHello, encodeHello, type Hello, MAX_ADDRESSES, MAX_HELLO, ROLES } from "./hello.ts";
 import type { Counts, Limits } from "./limits.ts";
-import { MEET, Meetings, OwnAddress } from "./meet.ts";
-import { NetworkError } from "./network.ts";
-import type { Accept, Network, Peer, Role, Stream, StreamEvents, StreamKind } from "./network.ts";
+import { MEET, Meetings } from "./meet.ts";
+import { NetworkError, OwnAddress } from "./network.ts";
+import type {
+  Accept,
+  Census,
+  Network,
+  Peer,
+  Role,
+  Stream,
+  StreamEvents,
+  StreamKind,
+} from "./network.ts";
 import { BoundStream, reasonOf } from "./stream.ts";
 import type { Link, Target, Transport } from "./transport.ts";
 
@@ -29,7 +40,7 @@ export interface NetworkOptions {
   readonly listen: readonly string[];
   /** Addresses to tell others, where they differ from those listened at. */
   readonly announce?: readonly string[];
-  /** Addresses of peers to meet; tried for as long as the node runs. */
+  /** Addresses of peers of the universe, of whatever instance. */
   readonly bootstrap: readonly string[];
   /** Other limits than `LIMITS`; tests alone have reasons to set any. */
   readonly limits?: Partial<Limits>;
@@ -52,6 +63,17 @@ export function protocolOf(instance: Uint8Array, kind: StreamKind): string {
   return `/zipnet/1/${hex(instance.subarray(0, 8))}/${kind.name}`;
 }
 
+/** The protocol name of a kind that all instances of a universe share. */
+export function universeProtocolOf(universe: Uint8Array, kind: StreamKind): string {
+  return `/zipnet/1/u${hex(universe.subarray(0, 8))}/${kind.name}`;
+}
+
+/** What a stream belongs to: this instance, or the universe. */
+type Scope = "instance" | "universe";
+
+/** Whom an inbound stream is offered to; `ours` says whether its peer is of this instance. */
+type Listen = (stream: Stream, ours: boolean) => StreamEvents | undefined;
+
 /** A `Network` over a transport. */
 export class Node implements Network {
   readonly #options: NetworkOptions;
@@ -60,6 +82,7 @@ export class Node implements Network {
   readonly #guard: Guard;
   readonly #directory: Directory;
   readonly #meetings: Meetings;
+  readonly #discovery: Discovery;
   readonly #streams = new Set<BoundStream>();
   /** Those that count as a link in the directory. */
   readonly #linked = new Set<BoundStream>();
@@ -90,8 +113,40 @@ export class Node implements Network {
       self: () => this.#self,
       connect: (target, kind, events) => this.#connect(target, kind, events),
       drop: (id) => this.#transport.drop(id),
-    }, options.bootstrap);
+      sample: (id, ms) => this.#discovery.sample(id, ms),
+    });
+    this.#discovery = new Discovery({
+      ...options,
+      transport,
+      signer: signer(options.secret),
+      self: () => this.#self,
+      connect: (target, kind, events) => this.#connect(target, kind, events, "universe"),
+      kept: (id) => this.#directory.met(id),
+      meet: (peer) => this.#meetings.ensure(peer, true),
+      found: (peer, updated) => this.#found(peer, updated),
+      lost: (id) => this.#directory.forget(id),
+    });
     this.#serve(MEET, (stream) => this.#meetings.events(stream));
+    for (const [kind, accept] of this.#discovery.served) this.#serve(kind, accept, "universe");
+  }
+
+  get catalog(): WatchedCatalog {
+    return this.#discovery;
+  }
+
+  get entry(): OwnEntry {
+    return this.#discovery.entry;
+  }
+
+  census(): Census {
+    const entries = this.#discovery.peers(), instance = hex(this.#options.instance);
+    const met = this.#directory.peers().map(({ id }) => id);
+    const ours = entries.filter((peer) => peer.instances.has(instance)).map(({ id }) => id);
+    return {
+      universe: new Set([...met, ...entries.map(({ id }) => id)]).size,
+      instance: new Set([...met, ...ours]).size,
+      bootstrap: this.#discovery.bootstrap,
+    };
   }
 
   get self(): Peer {
@@ -118,6 +173,7 @@ export class Node implements Network {
     this.#self = { ...this.#self, addresses };
     this.#hello = encodeHello({ universe, instance, role, addresses });
     this.#meetings.start();
+    this.#discovery.start(addresses);
   }
 
   peers(role?: Role): Peer[] {
@@ -151,6 +207,7 @@ export class Node implements Network {
   async stop(): Promise<void> {
     if (!this.#stopped) {
       this.#state = "stopped";
+      this.#discovery.stop();
       this.#meetings.stop();
       for (const stop of [...this.#pending]) stop(new NetworkError("stopped", "the node stopped"));
       for (const stream of [...this.#streams]) stream.close("the node stopped");
@@ -162,14 +219,31 @@ export class Node implements Network {
     return this.#state === "stopped";
   }
 
-  #serve(kind: StreamKind, accept: Accept): void {
-    const protocol = protocolOf(this.#options.instance, kind);
-    this.#transport.handle(protocol, kind.maxPerPeer, (link) => this.#answer(kind, accept, link));
+  #serve(kind: StreamKind, listen: Listen, scope: Scope = "instance"): void {
+    this.#transport.handle(
+      this.#protocol(kind, scope),
+      kind.maxPerPeer,
+      (link) => this.#answer(kind, listen, link, scope),
+    );
+  }
+
+  #protocol(kind: StreamKind, scope: Scope): string {
+    const { universe, instance } = this.#options;
+    return scope === "universe" ? universeProtocolOf(universe, kind) : protocolOf(instance, kind);
+  }
+
+  /** A server or aggregator of this instance said of itself where it can be dialed. */
+  #found({ key, tags, addresses }: PeerInfo, updated: number): void {
+    const role = ROLES.find((it) => isPublic(it) && tags.has(it));
+    if (role === undefined) return;
+    const age = Math.max(0, this.#environment.clock.now() - updated);
+    this.#directory.hear({ key, role, addresses, age });
+    this.#meetings.wake();
   }
 
   /** An inbound link: bound it, wait for its hello, ask the owner, answer. */
-  #answer(kind: StreamKind, accept: Accept, link: Link): void {
-    const counted = `${kind.name} ${link.id}`;
+  #answer(kind: StreamKind, listen: Listen, link: Link, scope: Scope): void {
+    const counted = `${scope} ${kind.name} ${link.id}`;
     const count = this.#inbound.get(counted) ?? 0;
     const refuse = (reason: string, level: "debug" | "info" = "info") => {
       link.abort();
@@ -193,7 +267,7 @@ export class Node implements Network {
     };
     const crowded = new NetworkError("refused", "no hello, and too many others wait for one");
     const { helloMs } = this.#guard.limits;
-    const end = this.#awaitHello(link, helloMs, (error, hello) => {
+    const end = this.#awaitHello(link, scope, helloMs, (error, hello) => {
       proven();
       if (hello === undefined) {
         release();
@@ -204,7 +278,7 @@ export class Node implements Network {
       let events: StreamEvents | undefined;
       let reason = "not accepted";
       try {
-        events = accept(stream);
+        events = listen(stream, this.#ours(hello));
       } catch (error) {
         reason = reasonOf(error);
       }
@@ -213,8 +287,7 @@ export class Node implements Network {
         stream.end(reason, "none");
         return refuse(reason);
       }
-      this.#directory.link(stream.peer);
-      this.#linked.add(stream);
+      this.#count(stream, scope);
       stream.begin(events, this.#hello);
     });
     const proven = this.#guard.waitsForHello(link.id, () => end(crowded));
@@ -223,7 +296,8 @@ export class Node implements Network {
   #connect(
     target: Target,
     kind: StreamKind,
-    events: (stream: Stream) => StreamEvents,
+    events: (stream: Stream, ours: boolean) => StreamEvents,
+    scope: Scope = "instance",
   ): Promise<Stream> {
     if (this.#state !== "started" || this.#hello.length === 0) {
       return Promise.reject(new NetworkError("stopped", "the node does not run"));
@@ -247,8 +321,7 @@ export class Node implements Network {
         () => fail(new NetworkError("unreachable", `no answer within ${OPEN_MS} ms`)),
       );
       this.#pending.add(fail);
-      const protocol = protocolOf(this.#options.instance, kind);
-      this.#transport.open(target, protocol, abort.signal).then((link) => {
+      this.#transport.open(target, this.#protocol(kind, scope), abort.signal).then((link) => {
         if (!waiting) return link.abort();
         waiting = false;
         cancel();
@@ -257,16 +330,15 @@ export class Node implements Network {
           link.abort();
           return reject(new OwnAddress());
         }
-        this.#awaitHello(link, OPEN_MS, (error, hello) => {
+        this.#awaitHello(link, scope, OPEN_MS, (error, hello) => {
           if (hello === undefined) {
             link.abort();
             return reject(error);
           }
           const stream = this.#stream(link, kind, hello);
-          this.#directory.link(stream.peer);
-          this.#linked.add(stream);
+          this.#count(stream, scope);
           try {
-            stream.begin(events(stream));
+            stream.begin(events(stream, this.#ours(hello)));
             resolve(stream);
           } catch (error) {
             stream.end(reasonOf(error), "abort");
@@ -278,12 +350,20 @@ export class Node implements Network {
     });
   }
 
+  /** A stream of this instance counts as a link with its peer. */
+  #count(stream: BoundStream, scope: Scope): void {
+    if (scope === "universe") return;
+    this.#directory.link(stream.peer);
+    this.#linked.add(stream);
+  }
+
   /**
-   * Takes the first frame of a link; tells the hello of this instance, or why there is none. The
+   * Takes the first frame of a link; tells its hello, if it is of this scope, or what is wrong. The
    * returned function ends it.
    */
   #awaitHello(
     link: Link,
+    scope: Scope,
     ms: number,
     done: (error?: NetworkError, hello?: Hello) => void,
   ): (error: NetworkError) => void {
@@ -303,7 +383,9 @@ export class Node implements Network {
       frame: (bytes) => {
         try {
           const hello = decodeHello(bytes);
-          if (!this.#sameInstance(hello)) {
+          const same = equal(hello.universe, this.#options.universe) &&
+            (scope === "universe" || this.#ours(hello));
+          if (!same) {
             return finish(new NetworkError("other-instance", "another universe or instance"));
           }
           finish(undefined, hello);
@@ -317,9 +399,8 @@ export class Node implements Network {
     return finish;
   }
 
-  #sameInstance(hello: Hello): boolean {
-    return equal(hello.universe, this.#options.universe) &&
-      equal(hello.instance, this.#options.instance);
+  #ours(hello: Hello): boolean {
+    return equal(hello.instance, this.#options.instance);
   }
 
   #stream(

@@ -3,8 +3,10 @@ import { concat, hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import { type Counts, noRefusals } from "../../src/universe/limits.ts";
 import type { Environment, Fields } from "../../src/universe/environment.ts";
+import type { OwnEntry, WatchedCatalog } from "../../src/universe/discovery/view.ts";
 import type {
   Accept,
+  Census,
   Network,
   Peer,
   Role,
@@ -136,6 +138,17 @@ export class Wires implements Network {
   counts(): Counts {
     const none = { connections: 0, handshakes: 0, unproven: 0, waiting: 0, unfinished: 0 };
     return { ...none, streams: this.opened.length, refused: noRefusals() };
+  }
+  /** No role asks for these. */
+  get catalog(): WatchedCatalog {
+    throw new Error("no catalog");
+  }
+  get entry(): OwnEntry {
+    throw new Error("no entry");
+  }
+  census(): Census {
+    const known = this.known.length;
+    return { universe: known, instance: known, bootstrap: { tried: 0, answered: 0 } };
   }
   open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream> {
     const wire: Wire = new Wire(

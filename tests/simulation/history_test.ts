@@ -31,6 +31,9 @@ async function world(seed: number, clients = 3) {
 function only(network: Network, ids: readonly string[]): Network {
   return {
     self: network.self,
+    catalog: network.catalog,
+    entry: network.entry,
+    census: () => network.census(),
     serve: (kind, accept) => network.serve(kind, accept),
     start: () => network.start(),
     stop: () => network.stop(),

@@ -72,6 +72,7 @@ export class Subject {
       world.poke();
     });
     this.network = world.network({ ...defaults(world, options.name), environment, ...options });
+    this.network.catalog.onChange(() => world.poke());
     this.network.onPeer((peer) => {
       this.found.push(peer);
       world.poke();
@@ -241,7 +242,14 @@ async function otherInstance(world: World): Promise<void> {
   for (const stranger of strangers) {
     const a = new Subject(world, { ...stranger, bootstrap: [b.address] }).listenTo();
     await a.start();
-    await world.until("the bootstrap peer refuses", () => a.said("peer not reached"));
+    if (stranger.name === "u") {
+      await world.until("the bootstrap peer refuses", () => a.said("peer not reached"));
+    } else {
+      const { id } = b.network.self;
+      await world.until("it is of this universe", () => !!a.network.catalog.get(id));
+      assert.deepEqual(a.network.census().bootstrap, { tried: 1, answered: 1 });
+      assert.deepEqual([a.network.census().universe, a.network.census().instance], [1, 0]);
+    }
     assert.equal(await refusal(a.open(b)), "refused");
     assert.deepEqual([a.network.peers(), a.found, a.inbound], [[], [], []]);
     if (stranger.name !== "j") assert(b.said("stream refused", a.network.self.id));

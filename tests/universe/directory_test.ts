@@ -32,12 +32,21 @@ Deno.test("directory: who is linked stays, clients go with their links, the unse
   it.link(peer(1));
   it.link(peer(2, "client"));
   it.hear({ ...peer(3, "server", "/memory/3"), age: 0 });
-  assert.deepEqual(it.reports().map((report) => report.key[5]), [3], "nobody without an address");
   it.unlink(peer(2).id);
   assert.deepEqual(it.peers().map((known) => known.key[5]), [1, 3]);
   time.now += FORGET_MS + 1;
   it.expire();
   assert.deepEqual(it.peers().map((known) => known.key[5]), [1]);
+});
+
+Deno.test("directory: whose entry is gone goes, unless it was met", () => {
+  const { it } = directory();
+  it.hear({ ...peer(1, "server", "/memory/1"), age: 0 });
+  it.link(peer(2));
+  it.unlink(peer(2).id);
+  assert(!it.met(peer(1).id) && it.met(peer(2).id));
+  for (const n of [1, 2, 3]) it.forget(peer(n).id);
+  assert.deepEqual(it.peers().map((known) => known.key[5]), [2]);
 });
 
 Deno.test("directory: hearsay does not grow it over its bound, whom one meets finds room", () => {

@@ -2,20 +2,7 @@
 import assert from "node:assert/strict";
 import { MemoryUniverse } from "../../src/universe/memory.ts";
 import { CHAT, conformance, Subject, type World } from "./conformance.ts";
-
-function simulated(universe = new MemoryUniverse({ seed: 7 })): World {
-  return {
-    listen: "/memory/0",
-    environment: (name, observe) => universe.environment(name, observe),
-    network: (options) => universe.network(options),
-    transport: (options) => universe.transport(options),
-    settle: (promise) => universe.settle(promise),
-    poke() {},
-    async until(what, condition) {
-      assert(await universe.run(condition, 60_000), `within a minute: ${what}`);
-    },
-  };
-}
+import { simulated } from "./simulated.ts";
 
 conformance("memory", simulated);
 

@@ -50,3 +50,16 @@ export interface OwnEntry {
   /** Shows a ticket in the place of those of its class; `undefined` takes them back. */
   setTicket(ticketClass: string, body: Uint8Array | undefined): void;
 }
+
+/** One change of a catalog. */
+export interface CatalogEvent {
+  /** `departed` by its own word, or because its lease ended or its place was needed. */
+  readonly kind: "discovered" | "updated" | "departed";
+  readonly peer: PeerInfo;
+}
+
+/** A catalog that also tells of each change. */
+export interface WatchedCatalog extends CatalogView {
+  /** Changes from now on; one that is not read in time loses the oldest of what waits. */
+  events(): AsyncIterableIterator<CatalogEvent>;
+}

@@ -1,0 +1,107 @@
+/**
+ * The addresses that a node was given: any peer of the universe may answer there, of whatever
+ * instance. Each is tried until one answered, and again while the node has too few sessions.
+ */
+import type { Environment } from "../environment.ts";
+import { OwnAddress, type Peer } from "../network.ts";
+import { reasonOf } from "../stream.ts";
+import type { Sync } from "./sync.ts";
+
+/** The first and the longest pause between two attempts, in milliseconds. */
+const RETRY_MS = [500, 2_000];
+/** Until an address that answered is tried once more by the way, in milliseconds. */
+const REVISIT_MS = 60_000;
+
+/** What trying needs of its node. */
+export interface BootstrapHost {
+  readonly environment: Environment;
+  /** This node, as it is now. */
+  self(): Peer;
+  readonly sync: Sync;
+  /** A peer of our own instance answers there: it is to be met, if it is not yet. */
+  meet(peer: Peer): void;
+}
+
+interface Attempt {
+  readonly address: string;
+  /** Who answered last. */
+  peer: Peer | undefined;
+  ours: boolean;
+  busy: boolean;
+  tried: boolean;
+  failures: number;
+  due: number;
+  revisit: number;
+}
+
+/** See the module. */
+export class Bootstrap {
+  readonly #host: BootstrapHost;
+  readonly #attempts: Set<Attempt>;
+
+  constructor(host: BootstrapHost, addresses: readonly string[]) {
+    this.#host = host;
+    this.#attempts = new Set([...new Set(addresses)].map((address) => ({
+      address,
+      peer: undefined,
+      ours: false,
+      busy: false,
+      tried: false,
+      failures: 0,
+      due: 0,
+      revisit: Infinity,
+    })));
+  }
+
+  /** How many addresses were tried, and at how many somebody answered. */
+  get counts(): { tried: number; answered: number } {
+    const all = [...this.#attempts];
+    return {
+      tried: all.filter((attempt) => attempt.tried).length,
+      answered: all.filter((attempt) => attempt.peer !== undefined).length,
+    };
+  }
+
+  tick(): void {
+    const { sync, environment } = this.#host;
+    const now = environment.clock.now();
+    const self = this.#host.self();
+    for (const attempt of this.#attempts) {
+      const { address, peer, busy, due, revisit } = attempt;
+      if (self.addresses.includes(address)) this.#attempts.delete(attempt);
+      else if (peer !== undefined && sync.opened(peer.id)) {
+        if (attempt.ours) this.#host.meet(peer);
+      } else if (!busy && now >= due && (peer === undefined || !sync.full || now >= revisit)) {
+        this.#dial(attempt);
+      }
+    }
+  }
+
+  #dial(attempt: Attempt): void {
+    const { sync, environment } = this.#host;
+    attempt.busy = attempt.tried = true;
+    const again = (failures: number) => {
+      const now = environment.clock.now();
+      attempt.busy = false;
+      attempt.failures = failures;
+      attempt.revisit = now + REVISIT_MS;
+      attempt.due = now + Math.min(RETRY_MS[0] * 2 ** Math.max(0, failures - 1), RETRY_MS[1]);
+    };
+    sync.open({ addresses: [attempt.address] }).then(async ({ session, ours, done }) => {
+      const { peer } = session.stream;
+      attempt.peer = peer;
+      attempt.ours = ours;
+      if (ours) this.#host.meet(peer);
+      await done.catch(() => {});
+      again(0);
+      if (sync.crowded) session.stream.close("compared");
+    }, (error) => {
+      if (error instanceof OwnAddress) this.#attempts.delete(attempt);
+      environment.observe(attempt.failures === 0 ? "info" : "debug", "peer not reached", {
+        address: attempt.address,
+        reason: reasonOf(error),
+      });
+      again(attempt.failures + 1);
+    });
+  }
+}
