@@ -5,9 +5,9 @@
  * | end | then |
  * |---|---|
  * | NoCapacity, TooSlow, the carrier, no answer | again with back-off |
- * | Unknown | the catalogs are compared, then again with back-off |
+ * | Unknown, Shutdown | the catalogs are compared, then again with back-off |
  * | NotAllowed, Expired | once more after the catalogs were compared; then when either entry changes |
- * | Shutdown, NotFound, given up | when its entry changes, or after `REVISIT_MS` |
+ * | NotFound, given up | when its entry changes, or after `REVISIT_MS` |
  * | Cancelled, Violation, OtherUniverse | when its entry changes |
  *
  * Where it is this side that refuses, each change of the catalog is judged, without a dial.
@@ -304,6 +304,7 @@ export class Source<T> {
       case "TooSlow":
         return this.#retry(reason ?? detail);
       case "Unknown":
+      case "Shutdown":
         return void this.#compare();
       case "NotAllowed":
       case "Expired":
@@ -341,7 +342,7 @@ export class Source<T> {
   }
 
   /** `returns`: it is worth a look later. */
-  #final(reason: string, returns = reason === "Shutdown" || reason === "NotFound"): void {
+  #final(reason: string, returns = reason === "NotFound"): void {
     this.#move("final");
     this.#reason = reason;
     this.#backoff.reset();
