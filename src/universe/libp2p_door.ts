@@ -14,8 +14,10 @@ import type { Guard } from "./guard.ts";
 import { TooManyControls } from "./libp2p_muxer.ts";
 import { type LimitName, MAX_TRACKED } from "./limits.ts";
 
-/** A handshake or a connection without a stream is left alone for so long, in milliseconds. */
-const GRACE_MS = 1_500;
+/** A connection without a stream is left alone for so long, in milliseconds. */
+const IDLE_MS = 1_500;
+/** A handshake is left alone for so much of its time: on a busy machine honest ones are slow too. */
+const HANGS = 0.5;
 
 /** An inbound connection. */
 interface Guest {
@@ -119,7 +121,7 @@ export class Door {
     if (guest.member) this.#members--;
     if (this.#strangers.delete(guest)) this.#strangersOf.add(host, -1);
     if (this.#shakes(guest)) {
-      const after = this.environment.clock.now() - guest.since;
+      const after = this.#since(guest);
       // A time-out of the handshake comes from libp2p, which ends the connection.
       if (after >= this.guard.limits.handshakeMs) this.guard.count("handshakeMs");
       this.environment.observe("info", "handshake failed", { host, after });
@@ -134,7 +136,8 @@ export class Door {
   /** Ends the handshake of a host that hangs longest, if it hangs. */
   #endHandshake(limit: LimitName, host: string | undefined): boolean {
     for (const guest of this.#handshakes) {
-      if (guest.host === host && this.#waited(guest)) return this.#end(limit, guest);
+      const hangs = this.#since(guest) >= HANGS * this.guard.limits.handshakeMs;
+      if (guest.host === host && hangs) return this.#end(limit, guest);
     }
     return false;
   }
@@ -143,13 +146,14 @@ export class Door {
   #endIdle(limit: LimitName, host?: string): boolean {
     for (const guest of this.#strangers) {
       if (host !== undefined && guest.host !== host) continue;
-      if (this.#waited(guest) && !this.busy(guest.id!)) return this.#end(limit, guest);
+      const idle = this.#since(guest) >= IDLE_MS && !this.busy(guest.id!);
+      if (idle) return this.#end(limit, guest);
     }
     return false;
   }
 
-  #waited(guest: Guest): boolean {
-    return this.environment.clock.now() - guest.since >= GRACE_MS;
+  #since(guest: Guest): number {
+    return this.environment.clock.now() - guest.since;
   }
 
   #end(limit: LimitName, guest: Guest): true {

@@ -70,9 +70,9 @@ export const LIMITS: Limits = {
   connectionsPerPeer: 8,
   memberConnections: 512,
   connectsPerHost: { perSecond: 64, burst: 2_048 },
-  handshakes: 1_024,
-  handshakesPerHost: 512,
-  handshakeMs: 5_000,
+  handshakes: 256,
+  handshakesPerHost: 192,
+  handshakeMs: 8_000,
   controls: { perSecond: 1_000, burst: 10_000 },
   muxed: 128,
   unproven: 4_096,
@@ -109,8 +109,8 @@ export interface Counts {
   readonly waiting: number;
   /** Bytes of strangers' frames that have begun and not ended. */
   readonly unfinished: number;
-  /** How often each limit was hit. */
-  readonly refused: Readonly<Record<LimitName, number>>;
+  /** How often each limit was hit, by its name. */
+  readonly refused: Readonly<Record<string, number>>;
 }
 
 /** Zero for every limit. */
