@@ -53,9 +53,17 @@ export type { BindOptions, Measurements } from "./roles/binding.ts";
 export type { Outcome, Progress, SendOptions, Submission } from "./roles/outbox.ts";
 export type { Message } from "./protocol/chain.ts";
 export type { Counts } from "./universe/limits.ts";
+export type {
+  CatalogEvent,
+  CatalogView,
+  OwnEntry,
+  PeerInfo,
+  WatchedCatalog,
+} from "./universe/discovery/view.ts";
 export type { Clock, Environment, Fields, Level, Observe, Random } from "./universe/environment.ts";
 export type {
   Accept,
+  Census,
   Network,
   Peer,
   Role,

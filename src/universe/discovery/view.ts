@@ -43,9 +43,11 @@ export interface CatalogView {
 export interface OwnEntry {
   /** Words of at most 32 characters `a-z 0-9 . -`. */
   addTag(tag: string): void;
+  /** Takes a word back. */
   removeTag(tag: string): void;
   /** A stream is produced here, or no longer. */
   addStream(name: string): void;
+  /** A stream is produced here no longer. */
   removeStream(name: string): void;
   /** Shows a ticket in the place of those of its class; `undefined` takes them back. */
   setTicket(ticketClass: string, body: Uint8Array | undefined): void;
@@ -55,6 +57,7 @@ export interface OwnEntry {
 export interface CatalogEvent {
   /** `departed` by its own word, or because its lease ended or its place was needed. */
   readonly kind: "discovered" | "updated" | "departed";
+  /** The peer as it is now, or as it was last. */
   readonly peer: PeerInfo;
 }
 

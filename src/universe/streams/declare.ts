@@ -5,7 +5,7 @@
  * `require` and `tickets` at the top hold for both sides. Under `producer` stands what producers
  * must be, which consumers check; under `consumer` what consumers must be, which producers check.
  *
- * ```ts
+ * ```ts ignore
  * const prices = declareStream({ name: "prices", codec: RAW, consumer: { tickets: [paid] } });
  * const producer = prices.producer(streams);
  * const consumer = prices.consumer(otherStreams);
