@@ -56,6 +56,8 @@ export class Sync {
   readonly #holdings: Holdings;
   readonly #outbound = new Map<string, { session: Session; due: number }>();
   readonly #inbound = new Set<Session>();
+  /** Inbound sessions by peer. */
+  readonly #callers = new Map<string, number>();
   /** When a peer that was dialed may be dialed again. */
   readonly #paused = new Map<string, number>();
   #opening = 0;
@@ -80,21 +82,21 @@ export class Sync {
     return this.#outbound.has(id);
   }
   linked(id: string): boolean {
-    if (this.#outbound.has(id)) return true;
-    for (const session of this.#inbound) if (session.stream.peer.id === id) return true;
-    return false;
+    return this.#outbound.has(id) || this.#callers.has(id);
   }
 
   /** Answers a session that a peer opened. */
   accept(stream: Stream): StreamEvents | undefined {
-    if (this.#host.ignored(stream.peer.id) || this.#inbound.size >= MAX_INBOUND) return undefined;
-    const session: Session = new Session(
-      this.#holdings,
-      stream,
-      false,
-      () => void this.#inbound.delete(session),
-    );
+    const { id } = stream.peer;
+    if (this.#host.ignored(id) || this.#inbound.size >= MAX_INBOUND) return undefined;
+    const session: Session = new Session(this.#holdings, stream, false, () => {
+      this.#inbound.delete(session);
+      const left = this.#callers.get(id)! - 1;
+      if (left > 0) this.#callers.set(id, left);
+      else this.#callers.delete(id);
+    });
     this.#inbound.add(session);
+    this.#callers.set(id, (this.#callers.get(id) ?? 0) + 1);
     return session;
   }
 
