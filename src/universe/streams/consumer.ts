@@ -83,10 +83,8 @@ export class Consumer<T> implements AsyncIterable<Received<T>> {
       gate: new Gate(require, tickets, catalog, environment),
       own: () => own.version,
       decode: (bytes) => codec.decode(bytes),
-      changed: () => {
-        this.#pulse.start();
-        this.#audience.changed();
-      },
+      opened: () => this.#pulse.start(),
+      changed: () => this.#audience.changed(),
     };
     this.#ends.push(
       catalog.onChange(() => this.#look()),

@@ -23,8 +23,8 @@ export const DEFAULT_BUFFER_ITEMS = 1_024;
 export const DEFAULT_BUFFER_BYTES = 4_194_304;
 /** The most that an option may set of each. */
 const MOST = 2 ** 30;
-/** Consumers that are not admitted yet. */
-const MAX_PENDING = 64;
+/** Consumers that are not admitted yet; the next one is refused, and comes again. */
+export const MAX_PENDING = 256;
 /** Calls of `send` that wait. */
 export const MAX_WAITING_SENDS = 1_024;
 

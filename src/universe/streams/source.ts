@@ -64,6 +64,8 @@ export interface SourceHost<T> {
   /** The version of this node's own entry. */
   own(): number;
   decode(bytes: Uint8Array): T;
+  /** A channel is open. */
+  opened(): void;
   /** It is connected now, or is no more. */
   changed(): void;
 }
@@ -236,6 +238,7 @@ export class Source<T> {
       this.#retry(`no answer within ${ADMIT_MS} ms`);
     });
     channel.send(subscribeFrame(window));
+    this.host.opened();
   }
 
   #open(stream: Stream): Channel {
