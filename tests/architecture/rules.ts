@@ -69,7 +69,6 @@ export function floorViolations(modules: readonly Module[]): string[] {
 /** Packages, and the only modules that may import them. */
 const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^(libp2p|@libp2p\/|@multiformats\/|@chainsafe\/)/, LIBP2P],
-  [/^cbor-/, /^src\/universe\/cbor\.ts$/],
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
   [/^jose$/, /^src\/ops\/jwt\.ts$/],

@@ -7,6 +7,7 @@ import { Aggregator } from "../../src/roles/aggregator.ts";
 import { Client } from "../../src/roles/client.ts";
 import { ReaderRole } from "../../src/roles/reader.ts";
 import { followLog } from "../../src/roles/reading.ts";
+import { telemetry } from "../../src/roles/telemetry.ts";
 import { watchCommittee } from "../../src/roles/watch.ts";
 import { instanceStreams, SERVER_REGISTRY } from "../../src/roles/streams.ts";
 import { Play } from "../protocol/play.ts";
@@ -134,6 +135,7 @@ Deno.test("a reader's JSON has the lineage first, and again before an epoch's fi
           refused: assert.fail,
         }),
       onStop: () => {},
+      telemetry: telemetry("reader", instance, undefined, wires.environment),
       fail: assert.fail,
     } as unknown as Parameters<typeof followLog>[0],
   );
