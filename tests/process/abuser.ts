@@ -123,6 +123,15 @@ export class Abuser implements AsyncDisposable {
   }
 }
 
+/** Ends once the other side took the stream and said so, or ended it. */
+export function answered(stream: Stream): Promise<void> {
+  return new Promise((resolve) => {
+    if (stream.status !== "open") return resolve();
+    stream.addEventListener("message", () => resolve(), { once: true });
+    stream.addEventListener("close", () => resolve(), { once: true });
+  });
+}
+
 /** Ends many at once. */
 export async function dispose(all: readonly AsyncDisposable[]): Promise<void> {
   await Promise.all(all.map((one) => one[Symbol.asyncDispose]()));

@@ -12,7 +12,7 @@ import { createRegistration } from "../../src/protocol/registration.ts";
 import type { Limits, Rate } from "../../src/universe/limits.ts";
 import { INSTANCE, type Report, UNIVERSE, type WorldOptions } from "./abuse_world.ts";
 import type { Abused } from "./abused.ts";
-import { Abuser, dispose, framed, HALF_A_HANDSHAKE, silent } from "./abuser.ts";
+import { Abuser, answered, dispose, framed, HALF_A_HANDSHAKE, silent } from "./abuser.ts";
 
 const MiB = 2 ** 20;
 const ANY = 1e9, ANY_RATE: Rate = { perSecond: ANY, burst: ANY };
@@ -247,8 +247,8 @@ export const ABUSES: readonly Abuse[] = [
         Promise.all(
           KINDS.slice(0, 7).map(async (kind) => {
             const stream = await one.open(kind, "reader");
-            // The other side may take it before it ends.
-            setTimeout(() => stream?.abort(new Error("again")), 20);
+            if (stream) await answered(stream);
+            stream?.abort(new Error("again"));
           }),
         ));
       return crowd([one]);
