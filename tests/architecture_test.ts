@@ -15,6 +15,14 @@ function sources(folder = "src"): rules.Module[] {
   });
 }
 
+/** All files with tests. */
+function testFiles(folder = "tests"): string[] {
+  return [...Deno.readDirSync(folder)].flatMap(({ name, isDirectory }) => {
+    const path = `${folder}/${name}`;
+    return isDirectory ? testFiles(path) : name.endsWith("_test.ts") ? [path] : [];
+  });
+}
+
 /** A planted module. */
 const planted = (path: string, source: string) => [rules.parseModule(path, source)];
 
@@ -36,6 +44,20 @@ Deno.test("importing src/mod.ts does not load libp2p", () => {
 
 Deno.test("only what has a place there stands at the top", () => {
   deepEqual(rules.topViolations([...Deno.readDirSync(".")].map(({ name }) => name)), []);
+});
+
+Deno.test("`deno task test` runs each test once, with permissions where `deno test` does not", () => {
+  const { tasks, test } = JSON.parse(Deno.readTextFileSync("deno.json"));
+  const [pure, rest] = tasks.test.split(" && ");
+  equal(pure.includes("tests"), false, "the first command runs what `deno test` runs");
+  const places: string[] = [
+    ...test.include,
+    ...rest.split(" ").filter((it: string) => /^tests/.test(it)),
+  ];
+  for (const file of testFiles()) {
+    const under = places.filter((place) => file === place || file.startsWith(`${place}/`));
+    equal(under.length, 1, `${file} is in ${under.length} of ${places}`);
+  }
 });
 
 Deno.test("planted: imports upwards, sideways, from nowhere, computed; a long entrypoint", () => {

@@ -1,6 +1,6 @@
 /** The libp2p column over real loopback. Needs `-P=tests`. */
 import assert from "node:assert/strict";
-import { conformance, Subject } from "./conformance.ts";
+import { conformance, Subject } from "../universe/conformance.ts";
 import { loopback } from "./loopback.ts";
 
 conformance("libp2p", loopback);

@@ -1,8 +1,8 @@
 /** The scenarios of typed streams over libp2p on real loopback. Needs `-P=tests`. */
 import type { Environment } from "../../src/universe/environment.ts";
 import { libp2pNetwork } from "../../src/universe/libp2p.ts";
-import { SCENARIOS } from "./streams/scenarios.ts";
-import type { StreamsWorld } from "./streams/world.ts";
+import { SCENARIOS } from "../universe/streams/scenarios.ts";
+import type { StreamsWorld } from "../universe/streams/world.ts";
 
 /** How long a scenario may wait for one condition, and how often it looks. */
 const BOUND_MS = 20_000, LOOK_MS = 10;

@@ -1,7 +1,7 @@
 /** Real loopback as a world for the suites of this folder. */
 import type { Environment } from "../../src/universe/environment.ts";
 import { libp2pNetwork, libp2pTransport } from "../../src/universe/libp2p.ts";
-import type { World } from "./conformance.ts";
+import type { World } from "../universe/conformance.ts";
 
 /** How long a case may wait for one condition. */
 const BOUND_MS = 20_000;

@@ -6,7 +6,7 @@ import { libp2pNetwork, libp2pTransport } from "../../src/universe/libp2p.ts";
 import { hostOf, networkOf } from "../../src/universe/libp2p_door.ts";
 import type { Limits } from "../../src/universe/limits.ts";
 import { identity } from "../../src/universe/node.ts";
-import { CHAT, secretOf, Subject, type World } from "./conformance.ts";
+import { CHAT, secretOf, Subject, type World } from "../universe/conformance.ts";
 
 /** How long a case may wait for one condition. */
 const BOUND_MS = 20_000;
