@@ -21,7 +21,7 @@ import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
 import { boundedYamux } from "./libp2p_muxer.ts";
 import { MAX_OUTBOUND } from "./limits.ts";
-import { type Network, NetworkError } from "./network.ts";
+import { type Network, NetworkError, OwnAddress } from "./network.ts";
 import { type NetworkOptions, Node } from "./node.ts";
 import { reasonOf } from "./stream.ts";
 import type { Link, Target, Transport } from "./transport.ts";
@@ -242,6 +242,7 @@ class Libp2pTransport implements Transport {
     try {
       return await node.dial(addresses, { signal, force });
     } catch (error) {
+      if (isOwn(error)) throw new OwnAddress();
       throw new NetworkError("unreachable", why(error));
     }
   }
@@ -287,6 +288,12 @@ class Libp2pTransport implements Transport {
 
 function isClosed(error: unknown): boolean {
   return error instanceof Error && /Clos|StreamState|Reset|Abort/.test(error.name);
+}
+
+/** Whether the dialed peer is this node: its own key answered, perhaps through an address of others. */
+function isOwn(error: unknown): boolean {
+  const errors = error instanceof AggregateError ? error.errors : [error];
+  return errors.some((it) => /\bdial self$/.test(reasonOf(it)));
 }
 
 function refusal(error: unknown): NetworkError {

@@ -18,6 +18,29 @@ Deno.test("libp2p: stop is quick, and frames sent before it arrive", async () =>
   await b.network.stop();
 });
 
+Deno.test("libp2p: a bootstrap address that leads back to the node itself is given up", async () => {
+  const world = loopback();
+  let port = 0;
+  using detour = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const address = `/ip4/127.0.0.1/tcp/${(detour.addr as Deno.NetAddr).port}`;
+  const a = new Subject(world, { name: "a", bootstrap: [address] }).listenTo();
+  const ways: Promise<unknown>[] = [];
+  const served = (async () => {
+    for await (const from of detour) {
+      const to = await Deno.connect({ hostname: "127.0.0.1", port });
+      ways.push(from.readable.pipeTo(to.writable), to.readable.pipeTo(from.writable));
+    }
+  })();
+  await a.start();
+  port = Number(/\/tcp\/(\d+)/.exec(a.address)![1]);
+  await world.until("it is given up", () => a.said("own address"));
+  assert.deepEqual(a.network.census().bootstrap, { tried: 0, answered: 0 });
+  assert(!a.said("peer not reached"));
+  await a.network.stop();
+  detour.close();
+  await Promise.allSettled([served, ...ways]);
+});
+
 Deno.test("libp2p: a large stream flows as fast as its reader", async () => {
   const world = loopback();
   const kind = { name: "bulk", maxFrame: 4_000_000, maxBuffered: 40_000_000, maxPerPeer: 1 };

@@ -96,7 +96,10 @@ export class Bootstrap {
       again(0);
       if (sync.crowded) session.stream.close("compared");
     }, (error) => {
-      if (error instanceof OwnAddress) this.#attempts.delete(attempt);
+      if (error instanceof OwnAddress) {
+        this.#attempts.delete(attempt);
+        return environment.observe("debug", "own address", { address: attempt.address });
+      }
       environment.observe(attempt.failures === 0 ? "info" : "debug", "peer not reached", {
         address: attempt.address,
         reason: reasonOf(error),
