@@ -23,7 +23,7 @@ import { readIfPresent, replaceDurably } from "../src/ops/files.ts";
 import { systemClock, systemRandom } from "../src/ops/system.ts";
 import { hex } from "../src/protocol/bytes.ts";
 
-const KEYS = Deno.args[0] ?? "/keys", SERVERS = 3;
+const KEYS = Deno.args[0] ?? "/keys", SERVERS = Number(Deno.args[1] ?? 3);
 const ROOT = `${KEYS}/root`, OWNER = 0o600, ALL = 0o644;
 
 const servers = Array.from({ length: SERVERS }, (_, i) => `${KEYS}/server-${i + 1}`);

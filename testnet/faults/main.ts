@@ -43,7 +43,9 @@ try {
     );
   }
   const { rounds, messages } = await oneLog(stack);
-  say(`${asked.length} faults, ${rounds} rounds, ${messages} messages in one log at every server`);
+  say(
+    `${asked.length} rehearsed, ${rounds} rounds, ${messages} messages in one log at every server`,
+  );
 } catch (error) {
   if (!(error instanceof Broken)) throw error;
   writeError(`faults: ${error.message}\n`);

@@ -9,7 +9,13 @@ import { Broken, type Stack } from "./stack.ts";
 export const AGAIN_MS = 10_000;
 /** How long a fault lasts once it bit, and how long it may take to bite. */
 const LASTS_MS = 3_000, BITES_MS = 15_000;
-/** Messages that must land before and after. */
+/** How long a server may take to start, and a change of the committee. */
+const START_MS = 15_000, CHANGE_MS = 30_000;
+/** What a wire delays each way, and what it takes until a lost packet is sent again. */
+const DELAY_MS = 100, RESEND_MS = 400, LOSS_PERCENT = 5;
+/** Rounds that are looked at for how long they took. */
+const SLOW = 5;
+/** Messages that must land before, after, and while rounds may go on. */
 const MESSAGES = 3;
 
 /** One fault. */
@@ -21,7 +27,7 @@ export interface Scenario {
   bit?(stack: Stack): Promise<boolean>;
   /** Ends it. */
   end(stack: Stack): Promise<unknown>;
-  /** Whether rounds may go on meanwhile: where the fault is no server's. */
+  /** Whether rounds go on meanwhile. */
   readonly goesOn?: true;
 }
 
@@ -30,7 +36,11 @@ const again = (stack: Stack, service: string) =>
 const network = (stack: Stack) => `${stack.project}_inside`;
 const cut = (stack: Stack, service: string) =>
   stack.docker("network", "disconnect", network(stack), stack.name(service));
-const mend = async (stack: Stack, service: string, last: number) => {
+const mend = (stack: Stack, service: string, last: number) =>
+  connect(stack, stack.name(service), last);
+
+/** Connects a container at an address of the instance's network. */
+async function connect(stack: Stack, container: string, last: number): Promise<void> {
   const subnet = (await stack.docker(
     ...["network", "inspect", "-f", "{{(index .IPAM.Config 0).Subnet}}", network(stack)],
   )).trim().replace(/\d+\/\d+$/, "");
@@ -40,11 +50,86 @@ const mend = async (stack: Stack, service: string, last: number) => {
     "--ip",
     subnet + last,
     network(stack),
-    stack.name(service),
+    container,
   );
-};
+}
 
 const holder = (stack: Stack) => `${stack.project}-holder`;
+const label = (stack: Stack) => `com.docker.compose.project=${stack.project}`;
+const behind = (stack: Stack) => `${stack.project}_behind`;
+const proxy = (stack: Stack) => `${stack.project}-proxy`;
+
+/** Puts server-3 behind a wire that delays, or loses and sends again: nobody reaches it otherwise. */
+async function wire(stack: Stack, delay: number, loss: number, resend: number): Promise<void> {
+  await stack.docker(
+    "network",
+    "create",
+    "--internal",
+    "--label",
+    label(stack),
+    behind(stack),
+  );
+  await cut(stack, "server-3");
+  await stack.docker("network", "connect", behind(stack), stack.name("server-3"));
+  const [{ NetworkSettings: { Networks: networks } }] = JSON.parse(
+    await stack.docker("inspect", stack.name("server-3")),
+  );
+  const target = `${networks[behind(stack)].IPAddress}:4400`;
+  await stack.docker(
+    ...["create", "--name", proxy(stack), "--network", behind(stack), "--label", label(stack)],
+    ...["zipnet", "run", "-q", "--no-prompt", "--allow-net", "/tmp/proxy.ts"],
+    ...["4400", target, `${delay}`, `${loss}`, `${resend}`],
+  );
+  await stack.docker("cp", "testnet/faults/proxy.ts", `${proxy(stack)}:/tmp/proxy.ts`);
+  await connect(stack, proxy(stack), 13);
+  await stack.docker("start", proxy(stack));
+}
+
+async function unwire(stack: Stack): Promise<void> {
+  await stack.docker("rm", "--force", proxy(stack));
+  await stack.docker("network", "disconnect", behind(stack), stack.name("server-3"));
+  await mend(stack, "server-3", 13);
+  await stack.docker("network", "rm", behind(stack));
+}
+
+/** Whether the servers' part of the last rounds took `ms`, in each of them or in any. */
+async function slow(stack: Stack, ms: number, which: "every" | "some"): Promise<boolean> {
+  const { err } = await stack.run("docker", ["logs", "--tail", "80", stack.name("server-1")]);
+  const lines = [...err.matchAll(/^.*"event":"round finalized".*$/gm)].slice(-SLOW);
+  const took = lines.map(([line]) => {
+    const { open, prepare, unblind, finalize } = JSON.parse(line);
+    return open + prepare + unblind + finalize;
+  });
+  return took.length === SLOW && took[which]((it) => it >= ms);
+}
+
+/** The members of the committee wish for one server in place of another, and it comes about. */
+async function replace(stack: Stack, members: number[], gone: number, come: number): Promise<void> {
+  const left = async () =>
+    (await stack.told(`server-${gone}`)).err.split('"event":"not in the committee"').length;
+  const before = await left();
+  const key = async (server: number) => {
+    let peer: string | undefined;
+    await stack.until(`server-${server} says who it is`, START_MS, async () => {
+      const { err } = await stack.told(`server-${server}`);
+      peer = /"event":"zipnet up".*?"peer":"([0-9a-f]{64})"/.exec(err)?.[1];
+      return peer !== undefined;
+    });
+    return peer!;
+  };
+  const wish = ["--remove", await key(gone), "--add", await key(come)];
+  for (const member of members) {
+    await stack.compose(
+      ...["exec", "-T", `server-${member}`, "deno", "run", "-q", "--no-prompt", "--cached-only"],
+      ...["-P=committee", "scripts/committee.ts", ...wish],
+    );
+  }
+  await stack.until(
+    "the committee changes",
+    CHANGE_MS,
+    async () => await left() > before,
+  );
+}
 
 /** The scenarios by name; those that CI runs come first. */
 export const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -93,7 +178,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       // A volume in memory lasts for as long as somebody holds it.
       await stack.docker(
         ...["run", "--detach", "--name", holder(stack), "--network", "none"],
-        ...["--label", `com.docker.compose.project=${stack.project}`],
+        ...["--label", label(stack)],
         ...["-v", `${stack.project}_data-3:/zipnet/data`, "zipnet"],
         ...["eval", "setTimeout(() => {}, 2 ** 31 - 1)"],
       );
@@ -138,6 +223,35 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     bit: async (stack) => /"participants":3/.test((await stack.told("server-1")).err),
     end: (stack) => stack.compose("up", "--detach", "--no-build", "--no-recreate", "client"),
+    goesOn: true,
+  },
+  delay: {
+    what: `a server is ${2 * DELAY_MS} ms away from all others`,
+    begin: (stack) => wire(stack, DELAY_MS, 0, 0),
+    // To open, prepare, unblind and finalize takes a way and back each.
+    bit: (stack) => slow(stack, 4 * DELAY_MS, "every"),
+    end: unwire,
+    goesOn: true,
+  },
+  loss: {
+    what: `of what a server sends and gets, ${LOSS_PERCENT} % is lost, and sent again later`,
+    begin: (stack) => wire(stack, 1, LOSS_PERCENT, RESEND_MS),
+    bit: (stack) => slow(stack, RESEND_MS, "some"),
+    end: unwire,
+    goesOn: true,
+  },
+  replaced: {
+    what: "a member of the committee is replaced by another server, and takes its place again",
+    begin: async (stack) => {
+      await stack.compose("up", "--detach", "--no-build", "--no-deps", "server-4");
+      await replace(stack, [1, 2, 3], 3, 4);
+    },
+    // The first left, and rounds go on.
+    bit: () => Promise.resolve(true),
+    end: async (stack) => {
+      await replace(stack, [1, 2, 4], 4, 3);
+      await stack.compose("rm", "--stop", "--force", "server-4");
+    },
     goesOn: true,
   },
   upgrade: {
@@ -196,6 +310,7 @@ export async function rehearse(stack: Stack, name: string): Promise<Rehearsed> {
     await new Promise((resolve) => setTimeout(resolve, LASTS_MS));
     if (!await still(stack)) throw new Broken(`${name}: rounds went on without a server`);
   }
+  if (scenario.goesOn) await fresh((await stack.read()).size);
   const held = await stack.round();
   await scenario.end(stack);
   const againMs = await stack.until(

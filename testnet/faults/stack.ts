@@ -149,10 +149,26 @@ export class Stack {
 
   /** Takes everything down; what is left of it, which should be nothing. */
   async down(): Promise<string> {
-    await this.compose("down", "--volumes", "--remove-orphans", "--timeout", "5");
-    const own = ["--filter", `label=com.docker.compose.project=${this.project}`];
-    const left = [["ps", "-aq"], ["volume", "ls", "-q"], ["network", "ls", "-q"]];
-    return (await Promise.all(left.map((what) => this.docker(...what, ...own)))).join("").trim();
+    // What a scenario added that was cut short is unknown to Compose.
+    const added = await this.#all(
+      "ps",
+      "-a",
+      "--format",
+      '{{.ID}}{{.Label "com.docker.compose.service"}}',
+    );
+    const containers = added.filter((it) => /^[0-9a-f]{12}$/.test(it));
+    if (containers.length > 0) await this.docker("rm", "--force", ...containers);
+    const down = ["down", "--volumes", "--remove-orphans", "--timeout", "5"];
+    await this.run("docker", ["compose", "--profile", "spare", ...down]);
+    const networks = await this.#all("network", "ls", "-q");
+    if (networks.length > 0) await this.docker("network", "rm", ...networks);
+    return [...await this.#all("ps", "-aq"), ...await this.#all("volume", "ls", "-q")].join(" ");
+  }
+
+  /** The lines of a list of what bears the project's label. */
+  async #all(...list: string[]): Promise<string[]> {
+    const own = `label=com.docker.compose.project=${this.project}`;
+    return (await this.docker(...list, "--filter", own)).split("\n").filter((line) => line !== "");
   }
 }
 

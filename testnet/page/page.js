@@ -92,7 +92,10 @@ function facts() {
   if (!entry) return;
   $("rounds").setAttribute("aria-activedescendant", `round-${entry.round}`);
   const rows = entry.void
-    ? [["round", entry.round], ["outcome", "void: no record, nothing was opened"]]
+    ? [["round", entry.round], [
+      "outcome",
+      "void: no record, nothing was opened; who was missing is in the servers' logs",
+    ]]
     : [
       ["round", entry.round],
       ["at", new Date(entry.time).toLocaleTimeString()],
