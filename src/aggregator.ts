@@ -21,5 +21,6 @@ await runRole(
     aggregator.start(committee, watch(committee, (lineage) => aggregator.hand(lineage)).alive);
     telemetry.ready(() => undefined);
     telemetry.read("round", () => aggregator.newest);
+    telemetry.held(() => aggregator.counts);
   },
 );

@@ -8,10 +8,13 @@ import type { Fields, Observe } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
 import { type MetricName, METRICS, PHASE_BUCKETS, PREFIX } from "./metric_table.ts";
 
-/** A number, nothing where there is none now, or one for each value of the metric's label. */
+/**
+ * A number, nothing where there is none now, or one for each value of the metric's label; values of
+ * several labels stand in their order, with a space between.
+ */
 export type Reading = number | undefined | ReadonlyMap<string, number>;
 
-/** Values of one label that a reading may have; more are left out. */
+/** Numbers that a reading may have; more are left out. */
 const MAX_VALUES = 256;
 
 /** See the module comment. */
@@ -19,7 +22,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<MetricName, Counter>();
   /** What counters are that others keep. */
-  readonly #kept = new Map<MetricName, () => number>();
+  readonly #kept = new Map<MetricName, () => Reading>();
   readonly #phases: Histogram | undefined;
   /** Of the last round that was finalized here. */
   participants: number | undefined;
@@ -47,7 +50,7 @@ export class Metrics {
 
   /** Says how a gauge is read; of another role's, nothing happens. */
   read(name: MetricName, reading: () => Reading): void {
-    const { roles, labels = [], help } = METRICS[name], [label] = labels;
+    const { roles, labels = [], help } = METRICS[name];
     if (!roles.includes(this.role)) return;
     this.#registry.registerMetric(
       new Gauge({
@@ -57,20 +60,16 @@ export class Metrics {
         registers: [],
         collect() {
           this.reset();
-          if (label === undefined) this.remove();
-          const value = reading();
-          if (typeof value === "number") this.set(value);
-          else {for (const [at, one] of [...value ?? []].slice(0, MAX_VALUES)) {
-              this.set({ [label]: at }, one);
-            }}
+          if (labels.length === 0) this.remove();
+          for (const [at, one] of numbers(labels, reading())) this.set(at, one);
         },
       }),
     );
   }
 
-  /** Says how a counter without a label is read that something else keeps. */
-  kept(name: MetricName, value: () => number): void {
-    this.#kept.set(name, value);
+  /** Says how a counter is read that something else keeps. */
+  kept(name: MetricName, reading: () => Reading): void {
+    this.#kept.set(name, reading);
   }
 
   /** Feeds the counters; to be called with every observation, whatever the log shows. */
@@ -102,8 +101,17 @@ export class Metrics {
     const value = this.#kept.get(name)?.(), counter = this.#counters.get(name)!;
     if (value === undefined) return;
     counter.reset();
-    counter.inc(value);
+    for (const [at, one] of numbers(METRICS[name].labels ?? [], value)) counter.inc(at, one);
   }
+}
+
+/** Each number of a reading, with its labels. */
+function numbers(labels: readonly string[], reading: Reading): [Record<string, string>, number][] {
+  if (typeof reading === "number") return [[{}, reading]];
+  return [...reading ?? []].slice(0, MAX_VALUES).map(([at, one]) => {
+    const values = at.split(" ");
+    return [Object.fromEntries(labels.map((label, i) => [label, values[i] ?? ""])), one];
+  });
 }
 
 /** What an observation counts as. */

@@ -13,6 +13,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
 import type { AttestedServers } from "./attested.ts";
 import type { CommitteeServer } from "./committee_server.ts";
+import type { RoleCounts } from "./limits.ts";
 
 /** How often the event loop's lag is measured. */
 const LAG_MS = 1_000;
@@ -21,6 +22,8 @@ const LAG_MS = 1_000;
 export interface Telemetry {
   /** How a gauge is read. */
   read(name: MetricName, reading: () => Reading): void;
+  /** What the role holds, and refused under its limits. */
+  held(counts: () => Partial<RoleCounts> | undefined): void;
   /** Why the role does not do its work now, or undefined; until this was said it is starting. */
   ready(unready: () => string | undefined): void;
 }
@@ -33,7 +36,7 @@ export interface Served extends Telemetry {
   stop(): Promise<void>;
 }
 
-const NOBODY: Telemetry = { read() {}, ready() {} };
+const NOBODY: Telemetry = { read() {}, held() {}, ready() {} };
 
 /** The telemetry of a process, served at an address; without one nothing is told. */
 export function telemetry(
@@ -54,6 +57,7 @@ export function telemetry(
   };
   if (!metrics) return { ...NOBODY, environment, serve() {}, stop: () => Promise.resolve() };
   let unready: () => string | undefined = () => "starting";
+  let held: () => Partial<RoleCounts> | undefined = () => undefined;
   let close = () => Promise.resolve(), cancel = () => {}, lag = 0;
   const measure = () => {
     const due = clock.now() + LAG_MS;
@@ -74,10 +78,12 @@ export function telemetry(
   return {
     environment,
     read: (name, reading) => metrics.read(name, reading),
+    held: (counts) => void (held = counts),
     ready: (why) => void (unready = why),
     serve(network) {
       const roles: Role[] = ["server", "aggregator", "client", "reader"];
       metrics.read("peers", () => new Map(roles.map((it) => [it, network.peers(it).length])));
+      watchLimits(metrics, network, () => held() ?? {});
       measure();
       close = serveHealth({ address, environment, metrics, unready: () => unready() });
     },
@@ -88,9 +94,36 @@ export function telemetry(
   };
 }
 
+/** How what a node and its role hold is read, and how often their limits were hit. */
+function watchLimits(metrics: Metrics, network: Network, held: () => Partial<RoleCounts>): void {
+  const gauges = {
+    connections: "connections",
+    handshakes: "handshakes",
+    streams: "streams",
+    unproven_streams: "unproven",
+    waiting_bytes: "waiting",
+    unfinished_bytes: "unfinished",
+  } as const;
+  for (const [name, count] of Object.entries(gauges)) {
+    metrics.read(name as keyof typeof gauges, () => network.counts()[count]);
+  }
+  metrics.read("subscribers", () => {
+    const { live, windows } = held();
+    return live === undefined
+      ? undefined
+      : new Map([["live-round", live], ["broadcasts", windows ?? 0]]);
+  });
+  metrics.kept("limit_hits_total", () => {
+    const { refused = {}, refusedSubscribers: subscribers } = held();
+    const own = subscribers === undefined ? {} : { subscribers };
+    return new Map(Object.entries({ ...network.counts().refused, ...refused, ...own }));
+  });
+  metrics.kept("bytes_total", () => network.counts().bytes);
+}
+
 /** How a server's state is read. */
 export function watchServer(
-  { telemetry: { read, ready }, signer: { key }, environment: { clock } }: {
+  { telemetry: { read, held, ready }, signer: { key }, environment: { clock } }: {
     readonly telemetry: Telemetry;
     readonly signer: Signer;
     readonly environment: Environment;
@@ -99,6 +132,7 @@ export function watchServer(
   attested?: AttestedServers,
 ): void {
   const member = () => committee.server?.member;
+  held(() => committee.server?.counts);
   ready(() => {
     if (!member()) return "the committee has not formed";
     return member()!.order.leader === undefined ? member()!.waitsFor : undefined;

@@ -50,6 +50,7 @@ export class Guard {
   readonly #waiting = new Map<Waiting, number>();
   readonly #waitingOf = new Tally();
   readonly #refused: Record<LimitName, number> = noRefusals();
+  readonly #passed = new Map<string, number>();
 
   constructor(readonly environment: Environment, limits: Partial<Limits> = {}) {
     this.limits = { ...LIMITS, ...limits };
@@ -65,6 +66,7 @@ export class Guard {
       streams,
       unproven: this.#unproven.size,
       waiting: this.#waitingOf.total,
+      bytes: this.#passed,
       refused: { ...this.#refused },
     };
   }
@@ -83,6 +85,12 @@ export class Guard {
   /** Whether a peer is a member. */
   favours(id: string): boolean {
     return this.#members.has(id);
+  }
+
+  /** A frame came or went on a stream of a kind. */
+  passed(kind: string, direction: "in" | "out", bytes: number): void {
+    const name = `${kind} ${direction}`;
+    this.#passed.set(name, (this.#passed.get(name) ?? 0) + bytes);
   }
 
   /** Something was refused under a limit. */

@@ -109,6 +109,8 @@ export interface Counts {
   readonly waiting: number;
   /** Bytes of strangers' frames that have begun and not ended. */
   readonly unfinished: number;
+  /** Bytes of all frames so far, by `"<kind of stream> in"` and `"<kind of stream> out"`. */
+  readonly bytes: ReadonlyMap<string, number>;
   /** How often each limit was hit, by its name. */
   readonly refused: Readonly<Record<string, number>>;
 }

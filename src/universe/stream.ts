@@ -94,6 +94,7 @@ export class BoundStream implements Stream, Waiting {
       this.#heldBytes += frame.length + FRAME_COST;
       this.#held.push(frame);
     }
+    this.meters.guard.passed(this.kind.name, "out", frame.length);
     this.meters.guard.sent(this);
     return this.#ended === undefined;
   }
@@ -130,6 +131,7 @@ export class BoundStream implements Stream, Waiting {
   #frame(bytes: Uint8Array): void {
     if (this.#ended !== undefined) return;
     const { guard, receives } = this.meters;
+    guard.passed(this.kind.name, "in", bytes.length);
     if (receives && !guard.frame(this.peer.id, bytes.length)) {
       return this.end("the peer sends too much", "abort");
     }

@@ -136,7 +136,14 @@ export class Wires implements Network {
     this.favoured.push(id);
   }
   counts(): Counts {
-    const none = { connections: 0, handshakes: 0, unproven: 0, waiting: 0, unfinished: 0 };
+    const none = {
+      bytes: new Map(),
+      connections: 0,
+      handshakes: 0,
+      unproven: 0,
+      waiting: 0,
+      unfinished: 0,
+    };
     return { ...none, streams: this.opened.length, refused: noRefusals() };
   }
   /** No role asks for these. */
