@@ -8,6 +8,7 @@ const DEFAULTS = {
   period: "3000",
   talkers: "20",
   "per-process": "125",
+  aggregators: "1",
 };
 const names = Object.keys(DEFAULTS) as (keyof typeof DEFAULTS)[];
 const args = parseArgs(Deno.args, { string: names, boolean: ["sweep"], default: DEFAULTS });
@@ -23,6 +24,7 @@ const options: ScaleOptions = {
   period: number("period", 60_000),
   talkers: number("talkers", 64),
   perProcess: number("per-process", 500),
+  aggregators: number("aggregators", 16),
 };
 const sizes = args.sweep ? [100, 300, options.clients] : [options.clients];
 for (const clients of sizes) console.log(JSON.stringify(await scale({ ...options, clients })));

@@ -11,11 +11,13 @@ export interface ScaleOptions {
   readonly talkers: number;
   /** Clients of one process. */
   readonly perProcess: number;
+  readonly aggregators: number;
 }
 
 /** What came of it. Times in ms, CPU in ms of one core, memory in bytes. */
 export interface Scale {
   readonly clients: number;
+  readonly aggregators: number;
   /** From the first newcomer to a record with all of them. */
   readonly joinedMs: number;
   readonly rounds: number;
@@ -38,18 +40,24 @@ const FIRST = 4;
 
 /** Runs it. Throws where clients cannot join. */
 export async function scale(options: ScaleOptions): Promise<Scale> {
-  const { clients, rounds, period, talkers, perProcess } = options;
+  const { clients, rounds, period, talkers, perProcess, aggregators } = options;
   const fold = Math.round(period * 0.4), deadline = Math.max(3 * period, 10_000);
   await using it = new Instance(`scale-${clients}`, 3, () => [
     ...["--round-period", `${period}ms`, "--fold-deadline", `${fold}ms`],
     ...["--round-deadline", `${deadline}ms`, "--max-clients", String(Math.max(1_000, 2 * clients))],
   ]);
   (it.site.env as Record<string, string>).ZIPNET_METRICS = "127.0.0.1:0";
-  await it.start(FIRST);
-  const [reader] = it.readers, lone = await usage(it.aggregator);
+  const secret = () => crypto.getRandomValues(new Uint8Array(32));
+  await it.start(
+    FIRST,
+    Array.from({ length: aggregators }, () => ({ secret: secret(), args: [] })),
+  );
+  const [reader] = it.readers, lone = mean(await all(it.aggregators));
 
   const began = performance.now(), crowd: Node[] = [];
-  const known = [...it.bootstrap, ...it.aggregator.addresses!].join(",");
+  const known = [...it.bootstrap, ...it.aggregators.flatMap(({ addresses }) => addresses!)].join(
+    ",",
+  );
   for (let left = clients - FIRST; left > 0; left -= perProcess) {
     const count = Math.min(left, perProcess), { env } = it.site;
     const run = ["run", "-q", "--no-prompt", "--cached-only", "-P=client", "--allow-net=127.0.0.1"];
@@ -67,7 +75,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   const joinedMs = Math.round(performance.now() - began);
 
   const from = reader.records.length, voidsBefore = voids(it);
-  const before = await Promise.all([...it.servers, it.aggregator].map(usage));
+  const before = [mean(await all(it.servers)), mean(await all(it.aggregators))];
   const sent = new Map<string, { at: number; payload: string }>(), ends = new Map<string, number>();
   const speak = () => {
     for (let i = 0; i < talkers; i++) {
@@ -90,7 +98,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
     const least = reader.records.length;
     await it.within(10 * deadline, "another round", () => (note(), reader.records.length > least));
   }
-  const after = await Promise.all([...it.servers, it.aggregator].map(usage));
+  const after = [mean(await all(it.servers)), mean(await all(it.aggregators))];
   const done = reader.records.length - from;
   await it.within(300_000, "every message has its end", () => (note(), ends.size === sent.size));
 
@@ -107,12 +115,12 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   const times = found.map(([id, { at }]) => ends.get(id)! - at).sort((a, b) => a - b);
   const at = (part: number) =>
     Math.round(times[Math.min(times.length - 1, Math.floor(part * times.length))]);
-  const spent = after.map(({ cpu }, i) => 1_000 * (cpu - before[i].cpu) / done);
-  const server = spent.slice(0, 3).reduce((sum, ms) => sum + ms, 0) / 3, aggregator = spent[3];
+  const [server, aggregator] = after.map(({ cpu }, i) => 1_000 * (cpu - before[i].cpu) / done);
   const seen = reader.records.slice(from, from + done).map(({ participants }) => participants);
-  const resident = after[3].resident;
+  const resident = after[1].resident;
   return {
     clients,
+    aggregators,
     joinedMs,
     rounds: done,
     voids: voids(it) - voidsBefore,
@@ -127,7 +135,9 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
       aggregator: round2(aggregator / clients),
     },
     resident: { server: after[0].resident, aggregator: resident },
-    aggregatorBytesPerClient: Math.round((resident - lone.resident) / (clients - FIRST)),
+    aggregatorBytesPerClient: Math.round(
+      aggregators * (resident - lone.resident) / (clients - FIRST),
+    ),
   };
 }
 
@@ -138,8 +148,22 @@ function voids({ servers }: Instance): number {
   return Math.max(...servers.map(({ log }) => log.split('"event":"round void"').length - 1));
 }
 
+const all = (nodes: readonly Node[]) => Promise.all(nodes.map(usage));
+
+/** What one of them used on average. */
+function mean(used: readonly Usage[]): Usage {
+  const of = (name: keyof Usage) =>
+    used.reduce((sum, { [name]: value }) => sum + value, 0) / used.length;
+  return { cpu: of("cpu"), resident: Math.round(of("resident")) };
+}
+
+interface Usage {
+  readonly cpu: number;
+  readonly resident: number;
+}
+
 /** CPU seconds and resident bytes of a node, by its metrics. */
-async function usage({ log }: Node): Promise<{ cpu: number; resident: number }> {
+async function usage({ log }: Node): Promise<Usage> {
   const address = /"event":"metrics","address":"([^"]+)"/.exec(log)![1];
   const text = await (await fetch(`http://${address}/metrics`)).text();
   const value = (name: string) =>
