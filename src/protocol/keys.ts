@@ -16,7 +16,7 @@ import {
   sign as nodeSign,
   verify as nodeVerify,
 } from "node:crypto";
-import { concat, hex, isZero } from "./bytes.ts";
+import { concat, equal, hex, isZero } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { type Label, prefix } from "./hash.ts";
 
@@ -85,6 +85,10 @@ export function signer(seed: Uint8Array): Signer {
   };
 }
 
+/** Signed messages that were found good, by key and signature: most are seen again, by many roles. */
+const verified = new Map<string, Uint8Array>();
+const MAX_VERIFIED = 2_048, MAX_VERIFIED_BYTES = 1_024;
+
 /** Whether `signature` over label and parts is `key`'s. False for anything malformed. */
 export function verify(
   key: Uint8Array,
@@ -93,11 +97,19 @@ export function verify(
   ...parts: Uint8Array[]
 ): boolean {
   if (signature.length !== SIGNATURE_BYTES) return false;
+  const message = concat(prefix(label), ...parts), name = hex(key) + hex(signature);
+  const before = verified.get(name);
+  if (before !== undefined && equal(before, message)) return true;
   try {
-    return nodeVerify(null, concat(prefix(label), ...parts), publicKey(key), signature);
+    if (!nodeVerify(null, message, publicKey(key), signature)) return false;
   } catch {
     return false;
   }
+  if (message.length <= MAX_VERIFIED_BYTES) {
+    if (verified.size >= MAX_VERIFIED) verified.delete(verified.keys().next().value!);
+    verified.set(name, message);
+  }
+  return true;
 }
 
 /** An X25519 key pair of one boot, session or key epoch. */
