@@ -113,38 +113,24 @@ export class Stack {
 
   /** Verifies a server's archive as files, as an auditor does; its rounds and the head's hash. */
   async verify(server: number): Promise<{ readonly to: number; readonly messages: number }> {
-    const out = await this.docker(
-      ...[
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "-v",
-        `${this.project}_data-${server}:/zipnet/data:ro`,
-      ],
-      ...["zipnet", "run", "-q", "--no-prompt", "--cached-only", "-P=reader", "--allow-read=data"],
-      ...["src/reader.ts", "--instance", "dev.testnet", "--archive", "data/archive", "--verify"],
-      "--json",
-    );
-    return JSON.parse(out.trim().split("\n").at(-1)!);
+    return (await this.#archive(server, "--verify")).at(-1) as never;
   }
 
   /** Hashes of a server's archived records by round. */
   async hashes(server: number): Promise<Map<number, string>> {
-    const out = await this.docker(
-      ...[
-        "run",
-        "--rm",
-        "--network",
-        "none",
-        "-v",
-        `${this.project}_data-${server}:/zipnet/data:ro`,
-      ],
-      ...["zipnet", "run", "-q", "--no-prompt", "--cached-only", "-P=reader", "--allow-read=data"],
-      ...["src/reader.ts", "--instance", "dev.testnet", "--archive", "data/archive", "--json"],
-    );
-    const lines = out.trim().split("\n").map((line) => JSON.parse(line));
+    const lines = await this.#archive(server) as { round: number; hash?: string }[];
     return new Map(lines.flatMap(({ round, hash }) => hash ? [[round, hash]] : []));
+  }
+
+  /** What a reader says of a server's archive as files, line by line. */
+  async #archive(server: number, ...how: string[]): Promise<unknown[]> {
+    const volume = `${this.project}_data-${server}:/zipnet/data:ro`;
+    const out = await this.docker(
+      ...["run", "--rm", "--network", "none", "-v", volume, "zipnet", "run", "-q", "--no-prompt"],
+      ...["--cached-only", "-P=reader", "--allow-read=data", "src/reader.ts", "--instance"],
+      ...["dev.testnet", "--archive", "data/archive", "--json", ...how],
+    );
+    return out.trim().split("\n").map((line) => JSON.parse(line));
   }
 
   /** Takes everything down; what is left of it, which should be nothing. */

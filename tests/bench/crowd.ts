@@ -1,4 +1,7 @@
-/** `deno task bench-scale [--clients 1000] [--rounds 100] [--sweep]`: many clients on one instance. */
+/**
+ * `deno task bench-scale [--clients 1000] [--rounds 100] [--aggregators 1] [--sweep]`: many clients on
+ * one instance. Ends with 1 where a round was void or a message was lost.
+ */
 import { parseArgs } from "@std/cli/parse-args";
 import { scale, type ScaleOptions } from "./scale.ts";
 
@@ -27,5 +30,11 @@ const options: ScaleOptions = {
   aggregators: number("aggregators", 16),
 };
 const sizes = args.sweep ? [100, 300, options.clients] : [options.clients];
-for (const clients of sizes) console.log(JSON.stringify(await scale({ ...options, clients })));
-Deno.exit(0);
+let bad = false;
+for (const clients of sizes) {
+  const done = await scale({ ...options, clients });
+  console.log(JSON.stringify(done));
+  bad ||= done.voids > 0 || done.lost > 0 || done.landed === 0;
+}
+if (bad) console.error("bench-scale: expected no void round, none lost, and messages that landed");
+Deno.exit(bad ? 1 : 0);

@@ -9,8 +9,13 @@ import type { Sync } from "./sync.ts";
 
 /** The first and the longest pause between two attempts, in milliseconds. */
 const RETRY_MS = [500, 2_000];
-/** Until an address that answered is tried once more by the way, in milliseconds. */
-const REVISIT_MS = 60_000;
+/**
+ * Until an address that answered is tried once more by the way, in milliseconds, half of it more or
+ * less by chance: by a node that others dial, and by one that only dials, of which there are many.
+ */
+const REVISIT_MS = 60_000, LEAF_REVISIT_MS = 600_000;
+/** Addresses that a node that only dials tries at a time; one more is added each second. */
+const LEAF_AT_ONCE = 2;
 
 /** What trying needs of its node. */
 export interface BootstrapHost {
@@ -18,6 +23,8 @@ export interface BootstrapHost {
   /** This node, as it is now. */
   self(): Peer;
   readonly sync: Sync;
+  /** Whether this node only dials. */
+  readonly leaf: boolean;
   /** A peer of our own instance answers there: it is to be met, if it is not yet. */
   meet(peer: Peer): void;
 }
@@ -38,19 +45,23 @@ interface Attempt {
 export class Bootstrap {
   readonly #host: BootstrapHost;
   readonly #attempts: Set<Attempt>;
+  readonly #started: number;
 
   constructor(host: BootstrapHost, addresses: readonly string[]) {
     this.#host = host;
-    this.#attempts = new Set([...new Set(addresses)].map((address) => ({
-      address,
-      peer: undefined,
-      ours: false,
-      busy: false,
-      tried: false,
-      failures: 0,
-      due: 0,
-      revisit: Infinity,
-    })));
+    this.#started = host.environment.clock.now();
+    this.#attempts = new Set(
+      this.#mixed([...new Set(addresses)]).map((address) => ({
+        address,
+        peer: undefined,
+        ours: false,
+        busy: false,
+        tried: false,
+        failures: 0,
+        due: 0,
+        revisit: Infinity,
+      })),
+    );
   }
 
   /** How many addresses were tried, and at how many somebody answered. */
@@ -66,15 +77,36 @@ export class Bootstrap {
     const { sync, environment } = this.#host;
     const now = environment.clock.now();
     const self = this.#host.self();
+    const most = this.#host.leaf
+      ? LEAF_AT_ONCE + Math.floor((now - this.#started) / 1_000)
+      : Infinity;
     for (const attempt of this.#attempts) {
-      const { address, peer, busy, due, revisit } = attempt;
+      const { address, peer, busy, due } = attempt;
       if (self.addresses.includes(address)) this.#attempts.delete(attempt);
       else if (peer !== undefined && sync.opened(peer.id)) {
         if (attempt.ours) this.#host.meet(peer);
-      } else if (!busy && now >= due && (peer === undefined || !sync.full || now >= revisit)) {
-        this.#dial(attempt);
-      }
+      } else if (!busy && now >= due && this.#wanted(attempt, most)) this.#dial(attempt);
     }
+  }
+
+  /** Whether an address is to be tried now. */
+  #wanted({ tried, peer, revisit }: Attempt, most: number): boolean {
+    const { sync, leaf, environment } = this.#host;
+    if (!sync.full || environment.clock.now() >= revisit) return tried || this.#tried < most;
+    return peer === undefined && !leaf;
+  }
+
+  get #tried(): number {
+    return [...this.#attempts].filter(({ tried }) => tried).length;
+  }
+
+  /** In an order by chance, so that many nodes with one list spread over it. */
+  #mixed(addresses: string[]): string[] {
+    for (let i = addresses.length - 1; i > 0; i--) {
+      const j = this.#host.environment.random(1)[0] % (i + 1);
+      [addresses[i], addresses[j]] = [addresses[j], addresses[i]];
+    }
+    return addresses;
   }
 
   #dial(attempt: Attempt): void {
@@ -84,7 +116,8 @@ export class Bootstrap {
       const now = environment.clock.now();
       attempt.busy = false;
       attempt.failures = failures;
-      attempt.revisit = now + REVISIT_MS;
+      const every = this.#host.leaf ? LEAF_REVISIT_MS : REVISIT_MS;
+      attempt.revisit = now + every * (0.5 + environment.random(1)[0] / 256);
       attempt.due = now + Math.min(RETRY_MS[0] * 2 ** Math.max(0, failures - 1), RETRY_MS[1]);
     };
     sync.open({ addresses: [attempt.address] }).then(async ({ session, ours, done }) => {

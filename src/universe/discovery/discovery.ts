@@ -121,6 +121,7 @@ export class Discovery implements WatchedCatalog {
       self: options.self,
       sync: this.#sync,
       meet: options.meet,
+      leaf: this.#leaf,
     }, options.bootstrap);
   }
 

