@@ -27,7 +27,7 @@ import { Link } from "./link.ts";
 import { type OwnEvidenceOptions, showEvidence } from "./own_evidence.ts";
 import { CLIENT_REGISTRY } from "./streams.ts";
 
-/** Registers again if no answer came and no header showed us for so long. */
+/** Registers again if no header showed us for so long, or for a whole round where that is longer. */
 const REGISTER_AGAIN_MS = 5_000;
 
 /** Shortest time between two things that are shown. */
@@ -91,7 +91,9 @@ export class Enrolment {
   register(): void {
     this.#send({});
     this.#cancelAgain();
-    this.#cancelAgain = this.options.environment.clock.after(REGISTER_AGAIN_MS, () => {
+    const { roundPeriod, roundDeadline } = this.options.manifest().parameters;
+    const again = Math.max(REGISTER_AGAIN_MS, roundPeriod + roundDeadline);
+    this.#cancelAgain = this.options.environment.clock.after(again, () => {
       if (this.options.owed()) this.register();
     });
   }

@@ -36,10 +36,13 @@ export const MEET: StreamKind = {
   maxPerPeer: 4,
 };
 
-/** Between two beats, in milliseconds. */
-export const BEAT_MS = 2_000;
-/** Silence after which a peer is cut. */
-export const SILENT_MS = 8_000;
+/** Between two beats among servers and aggregators, in milliseconds, and silence that ends a link. */
+export const BEAT_MS = 2_000, SILENT_MS = 8_000;
+/**
+ * How many times that is for clients and readers, on both sides: there may be thousands at one peer,
+ * and who follows a feed notices earlier than by beats that nothing comes.
+ */
+export const LEAF_BEATS = 4;
 /** After a change, before something is done about it: changes come in groups. */
 const SOON_MS = 20;
 /** The first and the longest pause between two attempts to dial. */
@@ -245,8 +248,9 @@ export class Meetings {
   }
 
   #beat(meeting: Meeting, now: number): void {
-    const { stream } = meeting;
-    if (now - meeting.heard > SILENT_MS) {
+    const { stream } = meeting, { role } = this.host.self();
+    const times = isPublic(role) && isPublic(stream.peer.role) ? 1 : LEAF_BEATS;
+    if (now - meeting.heard > times * SILENT_MS) {
       this.host.environment.observe("warn", "peer silent", {
         peer: stream.peer.id,
         role: stream.peer.role,
@@ -254,7 +258,7 @@ export class Meetings {
       });
       this.host.drop(stream.peer.id);
       stream.close("silent");
-    } else if (now - meeting.sent >= BEAT_MS - RETRY_MS[0] / 2) {
+    } else if (now - meeting.sent >= times * BEAT_MS - RETRY_MS[0] / 2) {
       meeting.sent = now;
       const ago = meeting.beat === 0 ? 0 : now - meeting.heard;
       stream.send(encodeBeat({ number: ++meeting.number, heard: meeting.beat, ago }));

@@ -35,6 +35,8 @@ export interface Scale {
   readonly aggregatorBytesPerClient: number;
 }
 
+/** Between two lines that say how far it is, in milliseconds. */
+const PROGRESS_MS = 10_000;
 /** Processes that the four clients of `Instance.start` are. */
 const FIRST = 4;
 
@@ -69,6 +71,13 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
       (sum, { lines }) => sum + Number(lines.findLast((l) => "joined" in l)?.joined ?? 0),
       0,
     );
+  const progress = setInterval(() => {
+    const { round = 0, participants = 0 } = reader.records.at(-1) ?? {};
+    console.error(
+      `${FIRST + joined()} clients joined, round ${round}, ${participants} participants`,
+    );
+  }, PROGRESS_MS);
+  using _ = { [Symbol.dispose]: () => clearInterval(progress) };
   await it.within(60_000 + 500 * clients, "all have joined", () => joined() === clients - FIRST);
   const complete = () => (reader.records.at(-1)?.participants ?? 0) >= clients;
   await it.within(120_000, "a round with all of them", complete);

@@ -28,7 +28,9 @@ Deno.test("libp2p: a bootstrap address that leads back to the node itself is giv
   const served = (async () => {
     for await (const from of detour) {
       const to = await Deno.connect({ hostname: "127.0.0.1", port });
-      ways.push(from.readable.pipeTo(to.writable), to.readable.pipeTo(from.writable));
+      const way = (a: Deno.TcpConn, b: Deno.TcpConn) =>
+        a.readable.pipeTo(b.writable).catch(() => {});
+      ways.push(way(from, to), way(to, from));
     }
   })();
   await a.start();
@@ -38,7 +40,7 @@ Deno.test("libp2p: a bootstrap address that leads back to the node itself is giv
   assert(!a.said("peer not reached"));
   await a.network.stop();
   detour.close();
-  await Promise.allSettled([served, ...ways]);
+  await Promise.all([served.catch(() => {}), ...ways]);
 });
 
 Deno.test("libp2p: a large stream flows as fast as its reader", async () => {
