@@ -21,11 +21,12 @@ import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
 import { boundedYamux } from "./libp2p_muxer.ts";
 import { type ServiceOptions, Services } from "./libp2p_services.ts";
+import { BoundedStore } from "./libp2p_store.ts";
 import { MAX_OUTBOUND } from "./limits.ts";
 import { type Network, NetworkError } from "./network.ts";
 import { type NetworkOptions, Node } from "./node.ts";
 import { reasonOf } from "./stream.ts";
-import type { Gossip, GossipEvents, Link, Target, Transport } from "./transport.ts";
+import type { Gossip, GossipEvents, Link, Rendezvous, Target, Transport } from "./transport.ts";
 import { Unfinished } from "./unfinished.ts";
 
 /** libp2p's own limits, which refuse without a word, out of reach: `libp2p_door.ts` stands for them. */
@@ -83,6 +84,10 @@ class Libp2pTransport implements Transport {
     });
   }
 
+  get rendezvous(): readonly Rendezvous[] {
+    return this.#services.rendezvous;
+  }
+
   gossip(topic: string, events: GossipEvents): Gossip {
     return this.#services.gossip(topic, events);
   }
@@ -115,7 +120,8 @@ class Libp2pTransport implements Transport {
     const node = await createLibp2p({
       start: false,
       privateKey: await generateKeyPairFromSeed("Ed25519", this.#secret),
-      addresses: { listen: [...addresses] },
+      addresses: { listen: [...addresses], announce: [...this.#services.announced] },
+      datastore: new BoundedStore(),
       transports: [tcp()],
       connectionEncrypters: [noise()],
       streamMuxers: [boundedYamux(this.environment.clock, this.guard.limits)],

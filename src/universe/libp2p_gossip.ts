@@ -90,7 +90,7 @@ export class GossipTopics {
       },
       scoreParams: {
         appSpecificScore: (peer) => -this.#faults.of(peer),
-        appSpecificWeight: 30,
+        appSpecificWeight: 40,
         IPColocationFactorWeight: 0,
         retainScore: 10 * FADE_MS,
       },

@@ -13,8 +13,12 @@ interface Registrar {
 }
 type Handler = (stream: Stream, connection: Connection) => void | Promise<void>;
 
-/** A service of libp2p whose inbound streams the guard has let in. */
-export function guarded<C, S>(guard: Guard, make: (components: C) => S): (components: C) => S {
+/** A service of libp2p whose inbound streams the guard has let in, each for so many bytes at most. */
+export function guarded<C, S>(
+  guard: Guard,
+  make: (components: C) => S,
+  bytes = Infinity,
+): (components: C) => S {
   return (components) => {
     const { registrar } = components as { registrar: Registrar };
     const asks = replacing(
@@ -22,7 +26,7 @@ export function guarded<C, S>(guard: Guard, make: (components: C) => S): (compon
       "handle",
       (protocol: unknown, handler: Handler, options: unknown) => {
         const asked: Handler = (stream, connection) => {
-          if (admits(guard, stream, connection)) return handler(stream, connection);
+          if (admits(guard, bytes, stream, connection)) return handler(stream, connection);
         };
         return registrar.handle(protocol, asked, options);
       },
@@ -32,7 +36,7 @@ export function guarded<C, S>(guard: Guard, make: (components: C) => S): (compon
 }
 
 /** Lets a stream in, and counts what comes on it; or ends it and says why. */
-function admits(guard: Guard, stream: Stream, { remotePeer }: Connection): boolean {
+function admits(guard: Guard, bytes: number, stream: Stream, { remotePeer }: Connection): boolean {
   const id = remotePeer.type === "Ed25519" ? hex(remotePeer.publicKey.raw) : undefined;
   const reason = id === undefined ? "the peer has no Ed25519 identity" : guard.opens(id);
   if (id === undefined || reason !== undefined) {
@@ -43,7 +47,8 @@ function admits(guard: Guard, stream: Stream, { remotePeer }: Connection): boole
   }
   stream.addEventListener("close", guard.opened(id));
   stream.addEventListener("message", ({ data }) => {
-    if (!guard.frame(id, data.byteLength)) stream.abort(new Error("flooded"));
+    bytes -= data.byteLength;
+    if (!guard.frame(id, data.byteLength) || bytes < 0) stream.abort(new Error("flooded"));
   });
   return true;
 }

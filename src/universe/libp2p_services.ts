@@ -3,13 +3,17 @@
  * find a first peer. Their connections are of no use to the streams, so this says which of those
  * that carry no stream of ours live on.
  */
+import type { GossipSub } from "@libp2p/gossipsub";
 import type { Connection } from "@libp2p/interface";
-import type { Libp2p } from "libp2p";
+import type { KadDHT } from "@libp2p/kad-dht";
+import { type Ping, ping } from "@libp2p/ping";
+import type { Libp2p, ServiceFactoryMap } from "libp2p";
 import type { Guard } from "./guard.ts";
 import { GossipTopics } from "./libp2p_gossip.ts";
 import { guarded } from "./libp2p_guard.ts";
-import type { NetworkOptions } from "./node.ts";
-import type { Gossip, GossipEvents } from "./transport.ts";
+import { KadRendezvous, MAX_REQUESTS } from "./libp2p_kad.ts";
+import type { NetworkOptions } from "./options.ts";
+import type { Gossip, GossipEvents, Rendezvous } from "./transport.ts";
 
 /** Connections that live on for gossip alone. */
 export const MAX_GOSSIP_ONLY = 16;
@@ -19,14 +23,34 @@ export type ServiceOptions =
   & Pick<NetworkOptions, "environment" | "secret">
   & Partial<NetworkOptions>;
 
+/** What may run, by name. */
+interface Running extends Record<string, unknown> {
+  readonly gossip: GossipSub;
+  readonly ping: Ping;
+  readonly kad: KadDHT;
+}
+
 /** See the module. */
 export class Services {
+  /** Ways to find a first peer, or one of an instance. */
+  readonly rendezvous: readonly Rendezvous[];
+  /** Addresses to tell others, where they differ from those listened at. */
+  readonly announced: readonly string[];
+  readonly #guard: Guard;
+  readonly #listens: boolean;
   readonly #topics: GossipTopics | undefined;
+  readonly #kad: KadRendezvous | undefined;
   /** Connections that gossip alone keeps. */
   readonly #kept = new Set<Connection>();
 
-  constructor({ environment, listen = [], role }: ServiceOptions, readonly guard: Guard) {
-    if (role !== "client" && listen.length > 0) this.#topics = new GossipTopics(environment.clock);
+  constructor(options: ServiceOptions, guard: Guard) {
+    const { environment, listen = [], universe, role, kad = role !== "client" } = options;
+    this.#guard = guard;
+    this.announced = options.announce ?? [];
+    this.#listens = role !== "client" && listen.length > 0;
+    if (this.#listens) this.#topics = new GossipTopics(environment.clock);
+    if (kad && universe) this.#kad = new KadRendezvous(environment.clock, universe);
+    this.rendezvous = this.#kad ? [this.#kad] : [];
   }
 
   /** Joins a topic; a node that listens at nothing is alone there. */
@@ -35,15 +59,23 @@ export class Services {
       { neighbours: 0, publish: () => {}, leave: () => {} };
   }
 
-  /** The services, by libp2p's names for them. */
-  async init() {
-    return this.#topics ? { gossip: guarded(this.guard, await this.#topics.service()) } : {};
+  /** The services, by libp2p's names for them; a node has, and loads, those that it asked for. */
+  async init(): Promise<ServiceFactoryMap<Running>> {
+    const guard = this.#guard, topics = this.#topics, kad = this.#kad;
+    return {
+      ...(topics && { gossip: guarded(guard, await topics.service()) }),
+      ...(kad && {
+        ping: guarded(guard, ping()),
+        kad: guarded(guard, await kad.service(this.#listens), MAX_REQUESTS),
+      }),
+    } as ServiceFactoryMap<Running>;
   }
 
   /** The node runs. */
   start(node: Libp2p): void {
     node.addEventListener("connection:close", ({ detail }) => this.#kept.delete(detail));
     this.#topics?.start();
+    this.#kad?.start(node);
   }
 
   /** Whether a connection that carries no stream of ours must live on. */
@@ -57,5 +89,6 @@ export class Services {
 
   stop(): void {
     this.#kept.clear();
+    this.#kad?.stop();
   }
 }

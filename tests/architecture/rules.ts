@@ -69,6 +69,7 @@ export function floorViolations(modules: readonly Module[]): string[] {
 /** Packages, and the only modules that may import them. */
 const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^(libp2p|@libp2p\/|@multiformats\/|@chainsafe\/)/, LIBP2P],
+  [/^(multiformats\/|datastore-core$|interface-datastore(\/|$))/, LIBP2P],
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
   [/^jose$/, /^src\/ops\/jwt\.ts$/],

@@ -1,0 +1,26 @@
+/** What a node is told at its start. */
+import type { Environment } from "./environment.ts";
+import type { Limits } from "./limits.ts";
+import type { Role } from "./network.ts";
+
+/** What a node is told at its start, in every column. */
+export interface NetworkOptions {
+  readonly environment: Environment;
+  /** Ed25519 seed of the node identity, 32 bytes. */
+  readonly secret: Uint8Array;
+  /** Universe id, 32 bytes. */
+  readonly universe: Uint8Array;
+  /** Instance id, 32 bytes. */
+  readonly instance: Uint8Array;
+  readonly role: Role;
+  /** Addresses to listen at; none for those who only dial. */
+  readonly listen: readonly string[];
+  /** Addresses to tell others, where they differ from those listened at. */
+  readonly announce?: readonly string[];
+  /** Addresses of peers of the universe, of whatever instance. */
+  readonly bootstrap: readonly string[];
+  /** libp2p: takes part in the universe's own DHT. Without it all but clients do. */
+  readonly kad?: boolean;
+  /** Other limits than `LIMITS`; tests alone have reasons to set any. */
+  readonly limits?: Partial<Limits>;
+}
