@@ -196,6 +196,25 @@ function likelyTcp(address: string): string | undefined {
   return isTcp(guess) ? guess : undefined;
 }
 
+/** Most hosts that one option names. */
+const MAX_HOSTS = 16;
+
+/** Hosts and their ports, comma-separated. */
+export const hostPorts: Kind<readonly string[]> = {
+  placeholder: "HOST:PORT,...",
+  expected: `1 to ${MAX_HOSTS} IPv4 addresses or names, each with a port, comma-separated, such ` +
+    "as router.bittorrent.com:6881",
+  read(value) {
+    const hosts = value.split(",").map((host) => host.trim());
+    const valid = (host: string) => {
+      const match = /^([a-zA-Z0-9._-]{1,253}):([1-9]\d{0,4})$/.exec(host);
+      return match !== null && Number(match[2]) <= 65_535;
+    };
+    if (hosts.length > MAX_HOSTS || !hosts.every(valid)) throw new Malformed();
+    return hosts;
+  },
+};
+
 /** The origin of an HTTP service. One with a user or password is refused, and never shown. */
 export const origin: Kind<string> = {
   placeholder: "URL",

@@ -20,6 +20,8 @@ export interface CommonOptions {
   readonly instance: string;
   readonly universe: string;
   readonly bootstrap: readonly string[];
+  /** The Mainline DHT, and where to begin in it; undefined: off. */
+  readonly mainline?: { readonly routers?: readonly string[] };
   readonly connectTimeout: number;
   /** Empty: listen on nothing. */
   readonly listen: readonly string[];
@@ -144,6 +146,7 @@ export function assemble<R extends Role>(
     instance: values.instance!,
     universe: values.universe!,
     bootstrap: values.bootstrap ?? [],
+    mainline: mainline(values, parser),
     connectTimeout: values.connectTimeout!,
     listen: values.listen ?? [],
     announce: values.announce ?? [],
@@ -177,6 +180,17 @@ export function assemble<R extends Role>(
     reader: () => ({ ...common, ...reader(values, given, parser) }),
   };
   return make[role]();
+}
+
+function mainline(
+  { dht, dhtBootstrap: routers }: Values,
+  { refuse, both }: Parser,
+): CommonOptions["mainline"] {
+  if (dht === "mainline") return { routers };
+  if (routers === undefined) return undefined;
+  return refuse(
+    `${both("dhtBootstrap")} needs ${both("dht")} to be mainline: set it, or leave both out`,
+  );
 }
 
 function metrics(

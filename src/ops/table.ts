@@ -13,6 +13,7 @@ import {
   duration,
   fingerprint,
   flag,
+  hostPorts,
   instanceName,
   integer,
   multiaddrs,
@@ -56,6 +57,27 @@ export const OPTIONS = {
     kind: multiaddrs,
     absent: "none",
     meaning: "multiaddrs of any peers of the universe",
+  }),
+  dht: row({
+    roles: ROLES,
+    kind: choice("off", "mainline"),
+    default: "off",
+    meaning: {
+      server: "where a first peer is looked for without any address: BitTorrent's public DHT, in " +
+        "which this node is announced too",
+      aggregator: "where a first peer is looked for without any address: BitTorrent's public " +
+        "DHT, in which this node is announced too",
+      client: "where a first peer is looked for without any address: BitTorrent's public DHT, " +
+        "whose nodes see this one's address",
+      reader: "where a first peer is looked for without any address: BitTorrent's public DHT, " +
+        "whose nodes see this one's address; one that listens is announced too",
+    },
+  }),
+  dhtBootstrap: row({
+    roles: ROLES,
+    kind: hostPorts,
+    absent: "its public routers",
+    meaning: "with --dht=mainline: nodes of the DHT to begin at",
   }),
   connectTimeout: row({
     roles: ROLES,

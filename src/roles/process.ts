@@ -176,6 +176,7 @@ export async function runRole<R extends Role>(
       listen: [...options.listen],
       announce: options.announce.length > 0 ? [...options.announce] : undefined,
       bootstrap: [...options.bootstrap],
+      mainline: options.mainline,
     });
     tasks.push(() => network.stop());
     let attested: { readonly terms: Terms } | undefined;

@@ -12,6 +12,7 @@ import type { Guard } from "./guard.ts";
 import { GossipTopics } from "./libp2p_gossip.ts";
 import { guarded } from "./libp2p_guard.ts";
 import { KadRendezvous, MAX_REQUESTS } from "./libp2p_kad.ts";
+import { Mainline } from "./mainline.ts";
 import type { NetworkOptions } from "./options.ts";
 import type { Gossip, GossipEvents, Rendezvous } from "./transport.ts";
 
@@ -40,6 +41,7 @@ export class Services {
   readonly #listens: boolean;
   readonly #topics: GossipTopics | undefined;
   readonly #kad: KadRendezvous | undefined;
+  readonly #mainline: Mainline | undefined;
   /** Connections that gossip alone keeps. */
   readonly #kept = new Set<Connection>();
 
@@ -50,7 +52,11 @@ export class Services {
     this.#listens = role !== "client" && listen.length > 0;
     if (this.#listens) this.#topics = new GossipTopics(environment.clock);
     if (kad && universe) this.#kad = new KadRendezvous(environment.clock, universe);
-    this.rendezvous = this.#kad ? [this.#kad] : [];
+    if (options.mainline) {
+      const { routers, host = hostOf(listen) } = options.mainline;
+      this.#mainline = new Mainline({ environment, routers, host });
+    }
+    this.rendezvous = [this.#kad, this.#mainline].filter((one) => one !== undefined);
   }
 
   /** Joins a topic; a node that listens at nothing is alone there. */
@@ -76,6 +82,7 @@ export class Services {
     node.addEventListener("connection:close", ({ detail }) => this.#kept.delete(detail));
     this.#topics?.start();
     this.#kad?.start(node);
+    this.#mainline?.start(portOf(node.getMultiaddrs().map(String)));
   }
 
   /** Whether a connection that carries no stream of ours must live on. */
@@ -90,5 +97,18 @@ export class Services {
   stop(): void {
     this.#kept.clear();
     this.#kad?.stop();
+    this.#mainline?.stop();
   }
+}
+
+/** The IPv4 address that a node listens at, or any. */
+function hostOf(listen: readonly string[]): string {
+  return /^\/ip4\/([\d.]+)\//.exec(listen[0] ?? "")?.[1] ?? "0.0.0.0";
+}
+
+/** The port of the first IPv4 address. */
+function portOf(addresses: readonly string[]): number | undefined {
+  const port = addresses.map((address) => /^\/ip4\/[\d.]+\/tcp\/(\d+)/.exec(address)?.[1]);
+  const first = port.find((it) => it !== undefined);
+  return first === undefined ? undefined : Number(first);
 }

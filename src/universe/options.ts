@@ -21,6 +21,12 @@ export interface NetworkOptions {
   readonly bootstrap: readonly string[];
   /** libp2p: takes part in the universe's own DHT. Without it all but clients do. */
   readonly kad?: boolean;
+  /**
+   * Looks for a first peer in BitTorrent's Mainline DHT, and is found there where it publishes.
+   * `routers` are `host:port` of nodes to begin at, its public ones unless given; `host` is the IPv4
+   * address to send from, unless given that of `listen`, or any.
+   */
+  readonly mainline?: { readonly routers?: readonly string[]; readonly host?: string };
   /** Other limits than `LIMITS`; tests alone have reasons to set any. */
   readonly limits?: Partial<Limits>;
 }
