@@ -165,7 +165,7 @@ export const nodeKey: Kind<Uint8Array> = {
   },
 };
 
-/** TCP multiaddrs, comma-separated. */
+/** TCP multiaddrs, comma-separated; also those that lead through a relay, `…/p2p/…/p2p-circuit`. */
 export const multiaddrs: Kind<readonly string[]> = {
   placeholder: "ADDR,...",
   expected: "TCP multiaddrs, comma-separated, such as /ip4/203.0.113.7/tcp/4400",
@@ -178,8 +178,8 @@ export const multiaddrs: Kind<readonly string[]> = {
 };
 
 function isTcp(address: string): boolean {
-  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})(\/p2p\/[a-zA-Z0-9]+)?$/
-    .exec(address);
+  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})(?:\/p2p\/[a-zA-Z0-9]+)?$/
+    .exec(address.replace(/(\/p2p\/[a-zA-Z0-9]+)\/p2p-circuit(\/p2p\/[a-zA-Z0-9]+)?$/, "$1"));
   if (!match || Number(match[3]) > 65_535) return false;
   const [, protocol, host] = match;
   if (protocol === "ip4") return isIPv4(host);

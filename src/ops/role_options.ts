@@ -25,6 +25,8 @@ export interface CommonOptions {
   readonly connectTimeout: number;
   /** Empty: listen on nothing. */
   readonly listen: readonly string[];
+  /** Keys of nodes that listen through this one. */
+  readonly relay: readonly Uint8Array[];
   /** Empty: advertise what is listened on. */
   readonly announce: readonly string[];
   /** Seed of the identity, 32 bytes; without one the role makes a random one. */
@@ -149,6 +151,7 @@ export function assemble<R extends Role>(
     mainline: mainline(values, parser),
     connectTimeout: values.connectTimeout!,
     listen: values.listen ?? [],
+    relay: values.relay ?? [],
     announce: values.announce ?? [],
     secret: values.secret,
     attestation: attestation(role, values, given, parser),

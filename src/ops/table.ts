@@ -95,7 +95,14 @@ export const OPTIONS = {
     kind: multiaddrs,
     default: { server: "/ip4/0.0.0.0/tcp/4400", aggregator: "/ip4/0.0.0.0/tcp/4400" },
     absent: "none",
-    meaning: "multiaddrs to listen on; port 0 takes any free one",
+    meaning: "multiaddrs to listen on; port 0 takes any free one; one that ends in " +
+      "/p2p/…/p2p-circuit listens through that relay",
+  }),
+  relay: row({
+    roles: ["server", "aggregator", "reader"],
+    kind: nodeKeys,
+    absent: "off",
+    meaning: "keys of nodes that cannot be reached themselves, and listen through this one",
   }),
   announce: row({
     roles: ROLES,

@@ -21,6 +21,7 @@ import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
 import { boundedYamux } from "./libp2p_muxer.ts";
 import { type ServiceOptions, Services } from "./libp2p_services.ts";
+import { isRelayed } from "./libp2p_relay.ts";
 import { BoundedStore } from "./libp2p_store.ts";
 import { MAX_OUTBOUND } from "./limits.ts";
 import { type Network, NetworkError } from "./network.ts";
@@ -120,14 +121,17 @@ class Libp2pTransport implements Transport {
     const node = await createLibp2p({
       start: false,
       privateKey: await generateKeyPairFromSeed("Ed25519", this.#secret),
-      addresses: { listen: [...addresses], announce: [...this.#services.announced] },
+      addresses: {
+        listen: [...this.#services.relays.direct],
+        announce: [...this.#services.announced],
+      },
       datastore: new BoundedStore(),
-      transports: [tcp()],
+      transports: [tcp(), this.#services.relays.transport()],
       connectionEncrypters: [noise()],
       streamMuxers: [boundedYamux(this.environment.clock, this.guard.limits)],
       services: { identify: identify(), ...await this.#services.init() },
       connectionMonitor: { enabled: false },
-      connectionGater: this.#door.gater,
+      connectionGater: { ...this.#door.gater, ...this.#services.relays.gater },
       connectionManager: {
         maxConnections: UNLIMITED,
         inboundConnectionThreshold: UNLIMITED,
@@ -154,7 +158,8 @@ class Libp2pTransport implements Transport {
       throw new NetworkError("listen", `cannot listen at ${addresses.join(" ")}: ${why(error)}`);
     }
     this.#services.start(node);
-    return node.getMultiaddrs().map(String);
+    const relayed = await this.#services.relays.start(node.peerId);
+    return [...node.getMultiaddrs().map(String).filter((it) => !isRelayed(it)), ...relayed];
   }
 
   async open(target: Target, protocol: string, signal: AbortSignal): Promise<Link> {

@@ -7,11 +7,28 @@ import type { Connection, Stream } from "@libp2p/interface";
 import { hex } from "../protocol/bytes.ts";
 import type { Guard } from "./guard.ts";
 
+/** Who takes an inbound stream. */
+export type Handler = (stream: Stream, connection: Connection) => void | Promise<void>;
+
 /** Who hands inbound streams of a protocol to a service. */
 interface Registrar {
   handle(protocol: unknown, handler: Handler, options?: unknown): unknown;
 }
-type Handler = (stream: Stream, connection: Connection) => void | Promise<void>;
+
+/** A service of libp2p whose inbound streams come to another handler first. */
+export function intercepted<C, S>(
+  make: (components: C) => S,
+  wrap: (handler: Handler) => Handler,
+): (components: C) => S {
+  return (components) => {
+    const { registrar } = components as { registrar: Registrar };
+    const handle = (protocol: unknown, handler: Handler, options: unknown) =>
+      registrar.handle(protocol, wrap(handler), options);
+    return make(
+      replacing(components as object, "registrar", replacing(registrar, "handle", handle)) as C,
+    );
+  };
+}
 
 /** A service of libp2p whose inbound streams the guard has let in, each for so many bytes at most. */
 export function guarded<C, S>(
@@ -19,22 +36,10 @@ export function guarded<C, S>(
   make: (components: C) => S,
   bytes = Infinity,
 ): (components: C) => S {
-  return (components) => {
-    const { registrar } = components as { registrar: Registrar };
-    const asks = replacing(
-      registrar,
-      "handle",
-      (protocol: unknown, handler: Handler, options: unknown) => {
-        const asked: Handler = (stream, connection) => {
-          if (admits(guard, bytes, stream, connection)) return handler(stream, connection);
-        };
-        return registrar.handle(protocol, asked, options);
-      },
-    );
-    return make(replacing(components as object, "registrar", asks) as C);
-  };
+  return intercepted(make, (handler) => (stream, connection) => {
+    if (admits(guard, bytes, stream, connection)) return handler(stream, connection);
+  });
 }
-
 /** Lets a stream in, and counts what comes on it; or ends it and says why. */
 function admits(guard: Guard, bytes: number, stream: Stream, { remotePeer }: Connection): boolean {
   const id = remotePeer.type === "Ed25519" ? hex(remotePeer.publicKey.raw) : undefined;

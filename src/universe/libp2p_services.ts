@@ -12,6 +12,7 @@ import type { Guard } from "./guard.ts";
 import { GossipTopics } from "./libp2p_gossip.ts";
 import { guarded } from "./libp2p_guard.ts";
 import { KadRendezvous, MAX_REQUESTS } from "./libp2p_kad.ts";
+import { isRelayed, Relays } from "./libp2p_relay.ts";
 import { Mainline } from "./mainline.ts";
 import type { NetworkOptions } from "./options.ts";
 import type { Gossip, GossipEvents, Rendezvous } from "./transport.ts";
@@ -41,6 +42,7 @@ export class Services {
   readonly #listens: boolean;
   readonly #topics: GossipTopics | undefined;
   readonly #kad: KadRendezvous | undefined;
+  readonly relays: Relays;
   readonly #mainline: Mainline | undefined;
   /** Connections that gossip alone keeps. */
   readonly #kept = new Set<Connection>();
@@ -48,12 +50,13 @@ export class Services {
   constructor(options: ServiceOptions, guard: Guard) {
     const { environment, listen = [], universe, role, kad = role !== "client" } = options;
     this.#guard = guard;
+    this.relays = new Relays(listen, options.relay ?? [], guard);
     this.announced = options.announce ?? [];
     this.#listens = role !== "client" && listen.length > 0;
     if (this.#listens) this.#topics = new GossipTopics(environment.clock);
     if (kad && universe) this.#kad = new KadRendezvous(environment.clock, universe);
     if (options.mainline) {
-      const { routers, host = hostOf(listen) } = options.mainline;
+      const { routers, host = hostOf(this.relays.direct) } = options.mainline;
       this.#mainline = new Mainline({ environment, routers, host });
     }
     this.rendezvous = [this.#kad, this.#mainline].filter((one) => one !== undefined);
@@ -68,7 +71,10 @@ export class Services {
   /** The services, by libp2p's names for them; a node has, and loads, those that it asked for. */
   async init(): Promise<ServiceFactoryMap<Running>> {
     const guard = this.#guard, topics = this.#topics, kad = this.#kad;
+    const relay = this.relays.server();
     return {
+      listener: this.relays.listener(),
+      ...(relay && { relay }),
       ...(topics && { gossip: guarded(guard, await topics.service()) }),
       ...(kad && {
         ping: guarded(guard, ping()),
@@ -88,6 +94,7 @@ export class Services {
   /** Whether a connection that carries no stream of ours must live on. */
   keeps(connection: Connection): boolean {
     this.#kept.delete(connection);
+    if (this.relays.keeps(connection)) return true;
     if (this.#kept.size >= MAX_GOSSIP_ONLY) return false;
     if (!this.#topics?.knows(connection.remotePeer)) return false;
     this.#kept.add(connection);
@@ -96,6 +103,7 @@ export class Services {
 
   stop(): void {
     this.#kept.clear();
+    this.relays.stop();
     this.#kad?.stop();
     this.#mainline?.stop();
   }
@@ -106,9 +114,11 @@ function hostOf(listen: readonly string[]): string {
   return /^\/ip4\/([\d.]+)\//.exec(listen[0] ?? "")?.[1] ?? "0.0.0.0";
 }
 
-/** The port of the first IPv4 address. */
+/** The port of the first own IPv4 address. */
 function portOf(addresses: readonly string[]): number | undefined {
-  const port = addresses.map((address) => /^\/ip4\/[\d.]+\/tcp\/(\d+)/.exec(address)?.[1]);
+  const port = addresses.filter((it) => !isRelayed(it)).map((address) =>
+    /^\/ip4\/[\d.]+\/tcp\/(\d+)/.exec(address)?.[1]
+  );
   const first = port.find((it) => it !== undefined);
   return first === undefined ? undefined : Number(first);
 }

@@ -13,7 +13,10 @@ export interface NetworkOptions {
   /** Instance id, 32 bytes. */
   readonly instance: Uint8Array;
   readonly role: Role;
-  /** Addresses to listen at; none for those who only dial. */
+  /**
+   * Addresses to listen at; none for those who only dial. One that ends in `/p2p/…/p2p-circuit` is
+   * listened at through that relay.
+   */
   readonly listen: readonly string[];
   /** Addresses to tell others, where they differ from those listened at. */
   readonly announce?: readonly string[];
@@ -27,6 +30,8 @@ export interface NetworkOptions {
    * address to send from, unless given that of `listen`, or any.
    */
   readonly mainline?: { readonly routers?: readonly string[]; readonly host?: string };
+  /** Keys of nodes, 32 bytes each, that others may reach through this one; none unless given. */
+  readonly relay?: readonly Uint8Array[];
   /** Other limits than `LIMITS`; tests alone have reasons to set any. */
   readonly limits?: Partial<Limits>;
 }
