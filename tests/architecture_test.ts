@@ -102,6 +102,8 @@ Deno.test("planted: a package where it does not belong", () => {
     ["src/universe/a.ts", 'import { sha256 } from "@noble/hashes/sha2.js";'],
     ["src/attest/certificate.ts", 'import { p256 } from "@noble/curves/nist.js";'],
     ["src/ops/jwt_key.ts", 'import { importSPKI } from "jose";'],
+    ["src/universe/libp2p.ts", 'import Dht from "bittorrent-dht";'],
+    ["src/universe/node.ts", 'import { CID } from "multiformats/cid";'],
     ["src/ops/jwt.ts", 'import { jwtVerify } from "jose/jwt/verify";'],
     ["src/protocol/a.ts", 'import x from "npm:left-pad";'],
     ["src/roles/a.ts", 'import { Zipnet } from "zipnet";'],

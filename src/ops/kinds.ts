@@ -165,7 +165,7 @@ export const nodeKey: Kind<Uint8Array> = {
   },
 };
 
-/** TCP multiaddrs, comma-separated. */
+/** TCP multiaddrs, comma-separated; also those that lead through a relay, `…/p2p/…/p2p-circuit`. */
 export const multiaddrs: Kind<readonly string[]> = {
   placeholder: "ADDR,...",
   expected: "TCP multiaddrs, comma-separated, such as /ip4/203.0.113.7/tcp/4400",
@@ -178,8 +178,8 @@ export const multiaddrs: Kind<readonly string[]> = {
 };
 
 function isTcp(address: string): boolean {
-  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})(\/p2p\/[a-zA-Z0-9]+)?$/
-    .exec(address);
+  const match = /^\/(ip4|ip6|dns|dns4|dns6)\/([^/]+)\/tcp\/(\d{1,5})(?:\/p2p\/[a-zA-Z0-9]+)?$/
+    .exec(address.replace(/(\/p2p\/[a-zA-Z0-9]+)\/p2p-circuit(\/p2p\/[a-zA-Z0-9]+)?$/, "$1"));
   if (!match || Number(match[3]) > 65_535) return false;
   const [, protocol, host] = match;
   if (protocol === "ip4") return isIPv4(host);
@@ -195,6 +195,25 @@ function likelyTcp(address: string): string | undefined {
   const guess = `/${protocol}/${match[1]}/tcp/${match[2]}`;
   return isTcp(guess) ? guess : undefined;
 }
+
+/** Most hosts that one option names. */
+const MAX_HOSTS = 16;
+
+/** Hosts and their ports, comma-separated. */
+export const hostPorts: Kind<readonly string[]> = {
+  placeholder: "HOST:PORT,...",
+  expected: `1 to ${MAX_HOSTS} IPv4 addresses or names, each with a port, comma-separated, such ` +
+    "as router.bittorrent.com:6881",
+  read(value) {
+    const hosts = value.split(",").map((host) => host.trim());
+    const valid = (host: string) => {
+      const match = /^([a-zA-Z0-9._-]{1,253}):([1-9]\d{0,4})$/.exec(host);
+      return match !== null && Number(match[2]) <= 65_535;
+    };
+    if (hosts.length > MAX_HOSTS || !hosts.every(valid)) throw new Malformed();
+    return hosts;
+  },
+};
 
 /** The origin of an HTTP service. One with a user or password is refused, and never shown. */
 export const origin: Kind<string> = {

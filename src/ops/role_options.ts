@@ -20,9 +20,13 @@ export interface CommonOptions {
   readonly instance: string;
   readonly universe: string;
   readonly bootstrap: readonly string[];
+  /** The Mainline DHT, and where to begin in it; undefined: off. */
+  readonly mainline?: { readonly routers?: readonly string[] };
   readonly connectTimeout: number;
   /** Empty: listen on nothing. */
   readonly listen: readonly string[];
+  /** Keys of nodes that listen through this one. */
+  readonly relay: readonly Uint8Array[];
   /** Empty: advertise what is listened on. */
   readonly announce: readonly string[];
   /** Seed of the identity, 32 bytes; without one the role makes a random one. */
@@ -144,8 +148,10 @@ export function assemble<R extends Role>(
     instance: values.instance!,
     universe: values.universe!,
     bootstrap: values.bootstrap ?? [],
+    mainline: mainline(values, parser),
     connectTimeout: values.connectTimeout!,
     listen: values.listen ?? [],
+    relay: values.relay ?? [],
     announce: values.announce ?? [],
     secret: values.secret,
     attestation: attestation(role, values, given, parser),
@@ -177,6 +183,17 @@ export function assemble<R extends Role>(
     reader: () => ({ ...common, ...reader(values, given, parser) }),
   };
   return make[role]();
+}
+
+function mainline(
+  { dht, dhtBootstrap: routers }: Values,
+  { refuse, both }: Parser,
+): CommonOptions["mainline"] {
+  if (dht === "mainline") return { routers };
+  if (routers === undefined) return undefined;
+  return refuse(
+    `${both("dhtBootstrap")} needs ${both("dht")} to be mainline: set it, or leave both out`,
+  );
 }
 
 function metrics(

@@ -13,6 +13,7 @@ import {
   duration,
   fingerprint,
   flag,
+  hostPorts,
   instanceName,
   integer,
   multiaddrs,
@@ -57,6 +58,27 @@ export const OPTIONS = {
     absent: "none",
     meaning: "multiaddrs of any peers of the universe",
   }),
+  dht: row({
+    roles: ROLES,
+    kind: choice("off", "mainline"),
+    default: "off",
+    meaning: {
+      server: "where a first peer is looked for without any address: BitTorrent's public DHT, in " +
+        "which this node is announced too",
+      aggregator: "where a first peer is looked for without any address: BitTorrent's public " +
+        "DHT, in which this node is announced too",
+      client: "where a first peer is looked for without any address: BitTorrent's public DHT, " +
+        "whose nodes see this one's address",
+      reader: "where a first peer is looked for without any address: BitTorrent's public DHT, " +
+        "whose nodes see this one's address; one that listens is announced too",
+    },
+  }),
+  dhtBootstrap: row({
+    roles: ROLES,
+    kind: hostPorts,
+    absent: "its public routers",
+    meaning: "with --dht=mainline: nodes of the DHT to begin at",
+  }),
   connectTimeout: row({
     roles: ROLES,
     kind: duration,
@@ -73,7 +95,14 @@ export const OPTIONS = {
     kind: multiaddrs,
     default: { server: "/ip4/0.0.0.0/tcp/4400", aggregator: "/ip4/0.0.0.0/tcp/4400" },
     absent: "none",
-    meaning: "multiaddrs to listen on; port 0 takes any free one",
+    meaning: "multiaddrs to listen on; port 0 takes any free one; one that ends in " +
+      "/p2p/…/p2p-circuit listens through that relay",
+  }),
+  relay: row({
+    roles: ["server", "aggregator", "reader"],
+    kind: nodeKeys,
+    absent: "off",
+    meaning: "keys of nodes that cannot be reached themselves, and listen through this one",
   }),
   announce: row({
     roles: ROLES,

@@ -46,6 +46,7 @@ export const LABELS = [
   "sign-envelope",
   "sign-aggregate",
   "spread",
+  "rendezvous",
 ] as const;
 
 /** One of them. */

@@ -176,6 +176,8 @@ export async function runRole<R extends Role>(
       listen: [...options.listen],
       announce: options.announce.length > 0 ? [...options.announce] : undefined,
       bootstrap: [...options.bootstrap],
+      mainline: options.mainline,
+      relay: options.relay,
     });
     tasks.push(() => network.stop());
     let attested: { readonly terms: Terms } | undefined;

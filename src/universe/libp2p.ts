@@ -20,11 +20,14 @@ import { Guard } from "./guard.ts";
 import { Door } from "./libp2p_door.ts";
 import { StreamLink } from "./libp2p_link.ts";
 import { boundedYamux } from "./libp2p_muxer.ts";
+import { type ServiceOptions, Services } from "./libp2p_services.ts";
+import { isRelayed } from "./libp2p_relay.ts";
+import { BoundedStore } from "./libp2p_store.ts";
 import { MAX_OUTBOUND } from "./limits.ts";
 import { type Network, NetworkError, OwnAddress } from "./network.ts";
 import { type NetworkOptions, Node } from "./node.ts";
 import { reasonOf } from "./stream.ts";
-import type { Link, Target, Transport } from "./transport.ts";
+import type { Gossip, GossipEvents, Link, Rendezvous, Target, Transport } from "./transport.ts";
 import { Unfinished } from "./unfinished.ts";
 
 /** libp2p's own limits, which refuse without a word, out of reach: `libp2p_door.ts` stands for them. */
@@ -40,15 +43,14 @@ const STOP_MS = 1_200;
 /** A node over libp2p. */
 export function libp2pNetwork(options: NetworkOptions): Network {
   const guard = new Guard(options.environment, options.limits);
-  return new Node(options, new Libp2pTransport(options.environment, options.secret, guard), guard);
+  return new Node(options, new Libp2pTransport(options, guard), guard);
 }
 
 /** The bare transport under it, for tests that speak out of turn. */
 export function libp2pTransport(
-  options: Pick<NetworkOptions, "environment" | "secret" | "limits">,
+  options: ServiceOptions,
 ): Transport {
-  const guard = new Guard(options.environment, options.limits);
-  return new Libp2pTransport(options.environment, options.secret, guard);
+  return new Libp2pTransport(options, new Guard(options.environment, options.limits));
 }
 
 class Libp2pTransport implements Transport {
@@ -65,11 +67,15 @@ class Libp2pTransport implements Transport {
   #node: Libp2p | undefined;
   #stopping: Promise<void> | undefined;
 
-  constructor(
-    readonly environment: Environment,
-    readonly secret: Uint8Array,
-    readonly guard: Guard,
-  ) {
+  readonly environment: Environment;
+  readonly #secret: Uint8Array;
+  readonly #services: Services;
+
+  constructor(options: ServiceOptions, readonly guard: Guard) {
+    const { environment } = options;
+    this.environment = environment;
+    this.#secret = options.secret;
+    this.#services = new Services(options, guard);
     this.#door = new Door(environment, guard, (id) => this.#links.has(id));
     this.#unfinished = new Unfinished(environment, guard);
     guard.held = () => ({
@@ -77,6 +83,14 @@ class Libp2pTransport implements Transport {
       handshakes: this.#door.handshakes,
       unfinished: this.#unfinished.total,
     });
+  }
+
+  get rendezvous(): readonly Rendezvous[] {
+    return this.#services.rendezvous;
+  }
+
+  gossip(topic: string, events: GossipEvents): Gossip {
+    return this.#services.gossip(topic, events);
   }
 
   check(address: string): void {
@@ -106,14 +120,18 @@ class Libp2pTransport implements Transport {
     const { handshakeMs } = this.guard.limits;
     const node = await createLibp2p({
       start: false,
-      privateKey: await generateKeyPairFromSeed("Ed25519", this.secret),
-      addresses: { listen: [...addresses] },
-      transports: [tcp()],
+      privateKey: await generateKeyPairFromSeed("Ed25519", this.#secret),
+      addresses: {
+        listen: [...this.#services.relays.direct],
+        announce: [...this.#services.announced],
+      },
+      datastore: new BoundedStore(),
+      transports: [tcp(), this.#services.relays.transport()],
       connectionEncrypters: [noise()],
       streamMuxers: [boundedYamux(this.environment.clock, this.guard.limits)],
-      services: { identify: identify() },
+      services: { identify: identify(), ...await this.#services.init() },
       connectionMonitor: { enabled: false },
-      connectionGater: this.#door.gater,
+      connectionGater: { ...this.#door.gater, ...this.#services.relays.gater },
       connectionManager: {
         maxConnections: UNLIMITED,
         inboundConnectionThreshold: UNLIMITED,
@@ -139,7 +157,9 @@ class Libp2pTransport implements Transport {
       await this.stop();
       throw new NetworkError("listen", `cannot listen at ${addresses.join(" ")}: ${why(error)}`);
     }
-    return node.getMultiaddrs().map(String);
+    this.#services.start(node);
+    const relayed = await this.#services.relays.start(node.peerId);
+    return [...node.getMultiaddrs().map(String).filter((it) => !isRelayed(it)), ...relayed];
   }
 
   async open(target: Target, protocol: string, signal: AbortSignal): Promise<Link> {
@@ -193,6 +213,7 @@ class Libp2pTransport implements Transport {
     for (const link of links) link.close();
     for (const cancel of this.#idle.values()) cancel();
     this.#idle.clear();
+    this.#services.stop();
     await this.#within(FLUSH_MS, Promise.all(links.map((link) => link.flushed)));
     await this.#within(STOP_MS, Promise.resolve(node.stop()).catch(() => {}));
   }
@@ -279,6 +300,7 @@ class Libp2pTransport implements Transport {
       const id = keyOf(connection.remotePeer, hex);
       if (id !== undefined && this.#links.has(id)) return;
       if ((this.#opening.get(connection) ?? 0) > 0 || !this.#usable(connection)) return;
+      if (this.#services.keeps(connection)) return this.#closeIdle(connection);
       this.#retired.add(connection);
       connection.close().catch(() => {});
     });

@@ -9,8 +9,9 @@ import { Discovery } from "./discovery/discovery.ts";
 import type { OwnEntry, PeerInfo, WatchedCatalog } from "./discovery/view.ts";
 import type { Environment } from "./environment.ts";
 import { Guard } from "./guard.ts";
-import { decodeHello, encodeHello, type Hello, MAX_ADDRESSES, MAX_HELLO, ROLES } from "./hello.ts";
-import type { Counts, Limits } from "./limits.ts";
+import { awaitHello, NO_HELLO } from "./greeting.ts";
+import { encodeHello, type Hello, MAX_ADDRESSES, ROLES } from "./hello.ts";
+import type { Counts } from "./limits.ts";
 import { MEET, Meetings } from "./meet.ts";
 import { NetworkError, OwnAddress } from "./network.ts";
 import type {
@@ -23,28 +24,12 @@ import type {
   StreamEvents,
   StreamKind,
 } from "./network.ts";
+import type { NetworkOptions } from "./options.ts";
+import { Seek } from "./seek.ts";
 import { BoundStream, reasonOf } from "./stream.ts";
 import type { Link, Target, Transport } from "./transport.ts";
 
-/** What a node is told at its start, in every column. */
-export interface NetworkOptions {
-  readonly environment: Environment;
-  /** Ed25519 seed of the node identity, 32 bytes. */
-  readonly secret: Uint8Array;
-  /** Universe id, 32 bytes. */
-  readonly universe: Uint8Array;
-  /** Instance id, 32 bytes. */
-  readonly instance: Uint8Array;
-  readonly role: Role;
-  /** Addresses to listen at; none for those who only dial. */
-  readonly listen: readonly string[];
-  /** Addresses to tell others, where they differ from those listened at. */
-  readonly announce?: readonly string[];
-  /** Addresses of peers of the universe, of whatever instance. */
-  readonly bootstrap: readonly string[];
-  /** Other limits than `LIMITS`; tests alone have reasons to set any. */
-  readonly limits?: Partial<Limits>;
-}
+export type { NetworkOptions };
 
 /** How long a peer that was dialed has to answer, and to say its hello, in milliseconds. */
 export const OPEN_MS = 5_000;
@@ -54,9 +39,6 @@ export function identity(secret: Uint8Array): { key: Uint8Array; id: string } {
   const { key } = signer(secret);
   return { key, id: hex(key) };
 }
-
-/** Why a stream ended that said no hello. */
-const NO_HELLO = "no hello in time";
 
 /** The protocol name of a kind within an instance. */
 export function protocolOf(instance: Uint8Array, kind: StreamKind): string {
@@ -83,6 +65,7 @@ export class Node implements Network {
   readonly #directory: Directory;
   readonly #meetings: Meetings;
   readonly #discovery: Discovery;
+  readonly #seek: Seek;
   readonly #streams = new Set<BoundStream>();
   /** Those that count as a link in the directory. */
   readonly #linked = new Set<BoundStream>();
@@ -125,6 +108,13 @@ export class Node implements Network {
       meet: (peer) => this.#meetings.ensure(peer, true),
       found: (peer, updated) => this.#found(peer, updated),
       lost: (id) => this.#directory.forget(id),
+    });
+    this.#seek = new Seek({
+      environment: this.#environment,
+      rendezvous: transport.rendezvous ?? [],
+      keys: [options.instance, options.universe],
+      alone: () => this.census().instance === 0,
+      dial: (address) => this.#discovery.visit(address),
     });
     this.#serve(MEET, (stream) => this.#meetings.events(stream));
     for (const [kind, accept] of this.#discovery.served) this.#serve(kind, accept, "universe");
@@ -174,6 +164,7 @@ export class Node implements Network {
     this.#hello = encodeHello({ universe, instance, role, addresses });
     this.#meetings.start();
     this.#discovery.start(addresses);
+    this.#seek.start(this.#discovery.publishes);
   }
 
   peers(role?: Role): Peer[] {
@@ -207,6 +198,7 @@ export class Node implements Network {
   async stop(): Promise<void> {
     if (!this.#stopped) {
       this.#state = "stopped";
+      this.#seek.stop();
       this.#discovery.stop();
       this.#meetings.stop();
       for (const stop of [...this.#pending]) stop(new NetworkError("stopped", "the node stopped"));
@@ -357,46 +349,17 @@ export class Node implements Network {
     this.#linked.add(stream);
   }
 
-  /**
-   * Takes the first frame of a link; tells its hello, if it is of this scope, or what is wrong. The
-   * returned function ends it.
-   */
+  /** Waits for the hello of a link; tells it, if it is of this scope, or what is wrong. */
   #awaitHello(
     link: Link,
     scope: Scope,
     ms: number,
     done: (error?: NetworkError, hello?: Hello) => void,
   ): (error: NetworkError) => void {
-    let waiting = true;
-    const finish = (error?: NetworkError, hello?: Hello) => {
-      if (!waiting) return;
-      waiting = false;
-      cancel();
-      this.#pending.delete(finish);
-      done(error, hello);
-    };
-    const refused = (reason: string) => finish(new NetworkError("refused", reason));
-    const cancel = this.#environment.clock.after(ms, () => refused(NO_HELLO));
-    this.#pending.add(finish);
-    link.limit = MAX_HELLO;
-    link.events = {
-      frame: (bytes) => {
-        try {
-          const hello = decodeHello(bytes);
-          const same = equal(hello.universe, this.#options.universe) &&
-            (scope === "universe" || this.#ours(hello));
-          if (!same) {
-            return finish(new NetworkError("other-instance", "another universe or instance"));
-          }
-          finish(undefined, hello);
-        } catch (error) {
-          refused(reasonOf(error));
-        }
-      },
-      oversize: (length) => refused(`first frame of ${length} bytes, at most ${MAX_HELLO}`),
-      closed: (reason) => refused(reason),
-    };
-    return finish;
+    const { clock } = this.#environment, pending = this.#pending;
+    const fits = (hello: Hello) =>
+      equal(hello.universe, this.#options.universe) && (scope === "universe" || this.#ours(hello));
+    return awaitHello(link, { clock, ms, pending, fits }, done);
   }
 
   #ours(hello: Hello): boolean {

@@ -69,6 +69,8 @@ export function floorViolations(modules: readonly Module[]): string[] {
 /** Packages, and the only modules that may import them. */
 const PACKAGES: readonly (readonly [RegExp, RegExp])[] = [
   [/^(libp2p|@libp2p\/|@multiformats\/|@chainsafe\/)/, LIBP2P],
+  [/^(multiformats\/|datastore-core$|interface-datastore(\/|$))/, LIBP2P],
+  [/^bittorrent-dht$/, /^src\/universe\/mainline\.ts$/],
   [/^@noble\//, /^src\/(protocol\/|(committee\/cpace|attest\/simulated_key)\.ts$)/],
   [/^@std\/cli/, /^src\/ops\//],
   [/^jose$/, /^src\/ops\/jwt\.ts$/],

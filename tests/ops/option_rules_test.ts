@@ -35,6 +35,27 @@ testRefusals([
   ],
   ["committee too large", "server", ["--committee-size=65"], DEV, "from 1 to 64"],
   [
+    "routers of a DHT that is off",
+    "reader",
+    ["--dht-bootstrap=10.0.0.1:1"],
+    { ZIPNET_INSTANCE: "acme" },
+    "--dht-bootstrap (ZIPNET_DHT_BOOTSTRAP) needs --dht (ZIPNET_DHT) to be mainline",
+  ],
+  [
+    "routers without ports",
+    "reader",
+    ["--dht=mainline", "--dht-bootstrap=10.0.0.1"],
+    { ZIPNET_INSTANCE: "acme" },
+    "IPv4 addresses or names, each with a port",
+  ],
+  [
+    "a port that there is not",
+    "reader",
+    ["--dht=mainline", "--dht-bootstrap=a.example:65536"],
+    { ZIPNET_INSTANCE: "acme" },
+    "IPv4 addresses or names, each with a port",
+  ],
+  [
     "metrics of a client for all to read",
     "client",
     ["--metrics=0.0.0.0:9464"],

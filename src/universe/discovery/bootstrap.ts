@@ -109,6 +109,15 @@ export class Bootstrap {
     return addresses;
   }
 
+  /** Compares once with whoever answers at an address that was not given, but found. */
+  async visit(address: string): Promise<void> {
+    const { sync } = this.#host;
+    const { session, ours, done } = await sync.open({ addresses: [address] });
+    if (ours) this.#host.meet(session.stream.peer);
+    await done;
+    if (sync.crowded) session.stream.close("compared");
+  }
+
   #dial(attempt: Attempt): void {
     const { sync, environment } = this.#host;
     attempt.busy = attempt.tried = true;

@@ -180,6 +180,16 @@ export class Discovery implements WatchedCatalog {
     return this.#bootstrap.counts;
   }
 
+  /** Whether this node tells others of itself, and can be dialed. */
+  get publishes(): boolean {
+    return this.#publishes;
+  }
+
+  /** Compares with whoever answers at an address that was found somewhere. */
+  visit(address: string): Promise<void> {
+    return this.#bootstrap.visit(address);
+  }
+
   peers(): readonly PeerInfo[] {
     return this.#catalog.peers();
   }
