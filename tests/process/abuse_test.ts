@@ -18,7 +18,8 @@ async function suffer(abuse: Abuse, it: Abused, lifted: boolean) {
   const before = it.now, first = it.reports.length, from = performance.now();
   const { who, times = 0, end } = await abuse.act(it);
   const shut = lifted && abuse.shut === true;
-  const newcomer = (lifted ? shut : abuse.newcomer) && await it.newcomer(shut ? SHUT_MS : undefined);
+  const newcomer = (lifted ? shut : abuse.newcomer) &&
+    await it.newcomer(shut ? SHUT_MS : undefined);
   const measured = () => abuse.measure(it.reports.slice(first), before, times);
   await it.pass(LASTS);
   for (let i = LASTS; lifted && measured() < abuse.harm && i < LASTS_IN_VAIN; i++) await it.pass(1);
