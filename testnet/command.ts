@@ -18,6 +18,8 @@ export interface Command {
 export interface Site {
   /** The folder of the run, relative to the repository. */
   readonly folder: string;
+  /** Its instance, if not `INSTANCE`. */
+  readonly instance?: string;
   /** `DENO_DIR`, `HOME`: where the module cache is. */
   readonly env: Readonly<Record<string, string>>;
   /** What the servers of the committee share. */
@@ -134,7 +136,7 @@ function command(
     args: [
       ...["run", "-q", "--no-prompt", "--cached-only", `-P=${role}`],
       `--allow-net=${(site.net ?? LOOPBACK).allow}`,
-      ...[...files, `src/${role}.ts`, "--instance", INSTANCE, ...shown.args],
+      ...[...files, `src/${role}.ts`, "--instance", site.instance ?? INSTANCE, ...shown.args],
       ...[...args, "--stop-with-stdin"],
     ],
     env: { ...site.env, ...(secret === undefined ? {} : { ZIPNET_SECRET: secret }) },

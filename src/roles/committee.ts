@@ -6,6 +6,7 @@ import { type Fingerprint, hex } from "../protocol/bytes.ts";
 import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
+import { diagnosis } from "./diagnosis.ts";
 import { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Refused } from "./errors.ts";
 import { Link } from "./link.ts";
@@ -59,15 +60,17 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
     const refusing = new Map<string, Refused>();
     const others = () =>
       holders(network, "server", "aggregator").filter(({ id }) => !refusing.has(id));
+    let unreached: { readonly id: string; readonly reason: string } | undefined;
     const cancel = clock.after(options.timeout, () => {
       const [refused] = refusing.values();
-      settle(() => reject(refused ?? new ConnectTimeout(diagnosis(options))));
+      settle(() => reject(refused ?? new ConnectTimeout(diagnosis({ ...options, unreached }))));
     });
     const link: Link = new Link({
       network,
       clock,
       kind: SERVER_REGISTRY,
       candidates: others,
+      failed: ({ id }, reason) => void (unreached = { id, reason }),
       events: (stream) => ({
         frame: (bytes) => {
           const lineage = decodeLineage(bytes, instance.id);
@@ -95,15 +98,4 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
       }),
     });
   });
-}
-
-/** What was looked for, and what was found instead. */
-function diagnosis({ network, instance, universe, timeout }: MeetOptions): string {
-  const found = network.peers().length;
-  return `looked for ${instance.name} as ${
-    hex(instance.id).slice(0, 16)
-  } in ${universe} for ${timeout} ms: ` +
-    (found > 0
-      ? `${found} peers of this instance answered, but no committee has formed; is every server up?`
-      : "0 peers of this instance answered; check ZIPNET_INSTANCE, ZIPNET_UNIVERSE and ZIPNET_BOOTSTRAP");
 }

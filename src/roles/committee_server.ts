@@ -10,6 +10,7 @@ import type { Engine, EngineHost } from "../committee/engine.ts";
 import type { Store } from "../committee/release.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { Archivist } from "./archivist.ts";
+import { formingTag } from "./diagnosis.ts";
 import { Epochs } from "./epochs.ts";
 import { Feed } from "./feed.ts";
 import { Gathering, type GatheringOptions } from "./gathering.ts";
@@ -60,6 +61,7 @@ export class CommitteeServer {
 
   /** Begins, once the network is up. */
   start(): void {
+    this.options.network.entry.addTag(formingTag(this.options.size));
     this.#gathering.start();
   }
 
@@ -71,6 +73,7 @@ export class CommitteeServer {
   }
 
   #stands(formed: Formed): Seat {
+    this.#formed();
     const { manifest, start, record } = formed, { post, joined } = this.options;
     const { archivist, feed } = this.#reads(formed);
     // One that is new asks for the log at once: it judges by it how fresh a ticket is.
@@ -94,9 +97,15 @@ export class CommitteeServer {
   }
 
   #without(formed: Formed): void {
+    this.#formed();
     this.#leave();
     // Who was never a member has nothing to serve.
     if (this.#log) this.#reads(formed);
+  }
+
+  /** A committee stands: nobody has to wait for it any more. */
+  #formed(): void {
+    this.options.network.entry.removeTag(formingTag(this.options.size));
   }
 
   /** Ends the present epoch; gives who stood in its roster, and whom this server vouched for. */

@@ -73,8 +73,14 @@ export interface Census {
   readonly universe: number;
   /** Peers of this instance that are known. */
   readonly instance: number;
-  /** Bootstrap addresses that were tried, and those at which a peer of the universe answered. */
-  readonly bootstrap: { readonly tried: number; readonly answered: number };
+  /** What became of the bootstrap addresses. */
+  readonly bootstrap: {
+    /** How many were tried, and at how many of them a peer of the universe answered. */
+    readonly tried: number;
+    readonly answered: number;
+    /** Those tried at which none ever did, and why at the last attempt. */
+    readonly failures: readonly { readonly address: string; readonly reason: string }[];
+  };
 }
 
 /** One node on one instance of one universe. */

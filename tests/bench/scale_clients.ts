@@ -1,6 +1,6 @@
 /**
  * Many clients in one process, each with an identity, a node and a connection of its own, as the
- * bench of scale starts it: `COUNT BOOTSTRAP`. Lines in: `{"talk": client, "id", "payload"}`, the
+ * benches start it: `COUNT BOOTSTRAP [INSTANCE]`. Lines in: `{"talk": client, "id", "payload"}`, the
  * payload in base64. Lines out: `{"joined": clients so far}`, `{"id", "outcome", "round"}`.
  */
 import { type Submitter, Zipnet } from "../../src/mod.ts";
@@ -11,6 +11,7 @@ import { INSTANCE } from "../../testnet/command.ts";
 const AT_ONCE = 3;
 
 const [count, bootstrap] = [Number(Deno.args[0]), Deno.args[1].split(",")];
+const instance = Deno.args[2] ?? INSTANCE;
 const submitters: Submitter[] = [];
 const say = (value: unknown) => console.log(JSON.stringify(value));
 
@@ -19,7 +20,7 @@ let next = 0;
 const join = async () => {
   while (next < count) {
     const client = next++;
-    const zipnet = Zipnet.bind(undefined, INSTANCE, { bootstrap, connectTimeout: 120_000 });
+    const zipnet = Zipnet.bind(undefined, instance, { bootstrap, connectTimeout: 120_000 });
     submitters[client] = await zipnet.submitter();
     say({ joined: submitters.filter(Boolean).length });
   }

@@ -36,7 +36,7 @@ Deno.test("libp2p: a bootstrap address that leads back to the node itself is giv
   await a.start();
   port = Number(/\/tcp\/(\d+)/.exec(a.address)![1]);
   await world.until("it is given up", () => a.said("own address"));
-  assert.deepEqual(a.network.census().bootstrap, { tried: 0, answered: 0 });
+  assert.equal(a.network.census().bootstrap.tried, 0);
   assert(!a.said("peer not reached"));
   await a.network.stop();
   detour.close();

@@ -82,13 +82,17 @@ export class Instance implements AsyncDisposable {
   readonly #all: Node[] = [];
   #changed = Promise.withResolvers<void>();
 
-  /** `serverArgs` are further arguments of each server; `attested`: whether nodes show quotes. */
+  /**
+   * `serverArgs` are further arguments of each server; `attested`: whether nodes show quotes;
+   * `instance`: its name, if it is not alone on its universe.
+   */
   constructor(
     name: string,
     readonly size = 3,
     readonly serverArgs: (index: number) => readonly string[] = () => [],
     readonly world?: World,
     attested = false,
+    instance?: string,
   ) {
     this.#secrets = Array.from({ length: size }, () => secret());
     const env: Record<string, string> = {};
@@ -98,7 +102,14 @@ export class Instance implements AsyncDisposable {
     }
     const folder = `.testnet/${name}-${Deno.pid}`;
     const platforms = attested ? new Platforms(`${folder}/platform`) : undefined;
-    this.site = { folder, env, committeeSecret: hex(secret()), net: world?.net, platforms };
+    this.site = {
+      folder,
+      env,
+      committeeSecret: hex(secret()),
+      net: world?.net,
+      platforms,
+      instance,
+    };
     this.keys = this.#secrets.map((seed) => hex(signer(seed).key));
   }
 

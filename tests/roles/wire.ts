@@ -155,7 +155,7 @@ export class Wires implements Network {
   }
   census(): Census {
     const known = this.known.length;
-    return { universe: known, instance: known, bootstrap: { tried: 0, answered: 0 } };
+    return { universe: known, instance: known, bootstrap: { tried: 0, answered: 0, failures: [] } };
   }
   open(peer: Peer, kind: StreamKind, events: (stream: Stream) => StreamEvents): Promise<Stream> {
     const wire: Wire = new Wire(

@@ -3,7 +3,7 @@
  * instance. Each is tried until one answered, and again while the node has too few sessions.
  */
 import type { Environment } from "../environment.ts";
-import { OwnAddress, type Peer } from "../network.ts";
+import { type Census, OwnAddress, type Peer } from "../network.ts";
 import { reasonOf } from "../stream.ts";
 import type { Sync } from "./sync.ts";
 
@@ -36,6 +36,8 @@ interface Attempt {
   ours: boolean;
   busy: boolean;
   tried: boolean;
+  /** Why the last attempt failed. */
+  reason: string;
   failures: number;
   due: number;
   revisit: number;
@@ -57,6 +59,7 @@ export class Bootstrap {
         ours: false,
         busy: false,
         tried: false,
+        reason: "no answer yet",
         failures: 0,
         due: 0,
         revisit: Infinity,
@@ -64,12 +67,14 @@ export class Bootstrap {
     );
   }
 
-  /** How many addresses were tried, and at how many somebody answered. */
-  get counts(): { tried: number; answered: number } {
+  /** What became of the addresses. */
+  get counts(): Census["bootstrap"] {
     const all = [...this.#attempts];
     return {
       tried: all.filter((attempt) => attempt.tried).length,
       answered: all.filter((attempt) => attempt.peer !== undefined).length,
+      failures: all.filter((attempt) => attempt.tried && attempt.peer === undefined)
+        .map(({ address, reason }) => ({ address, reason })),
     };
   }
 
@@ -142,10 +147,9 @@ export class Bootstrap {
         this.#attempts.delete(attempt);
         return environment.observe("debug", "own address", { address: attempt.address });
       }
-      environment.observe(attempt.failures === 0 ? "info" : "debug", "peer not reached", {
-        address: attempt.address,
-        reason: reasonOf(error),
-      });
+      const { address } = attempt, reason = attempt.reason = reasonOf(error);
+      const level = attempt.failures === 0 ? "info" : "debug";
+      environment.observe(level, "peer not reached", { address, reason });
       again(attempt.failures + 1);
     });
   }

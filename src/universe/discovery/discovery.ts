@@ -7,7 +7,7 @@ import { hex, unhex } from "../../protocol/bytes.ts";
 import type { Signer } from "../../protocol/keys.ts";
 import type { Environment } from "../environment.ts";
 import { FrameError } from "../hello.ts";
-import type { Peer, Role, Stream, StreamEvents, StreamKind } from "../network.ts";
+import type { Census, Peer, Role, Stream, StreamEvents, StreamKind } from "../network.ts";
 import { reasonOf } from "../stream.ts";
 import type { Target, Transport } from "../transport.ts";
 import { Announcer } from "./announce.ts";
@@ -175,8 +175,8 @@ export class Discovery implements WatchedCatalog {
     if (this.#catalog.sample(id, ms)) this.#group();
   }
 
-  /** Bootstrap addresses that were tried, and that were answered at. */
-  get bootstrap(): { tried: number; answered: number } {
+  /** What became of the bootstrap addresses. */
+  get bootstrap(): Census["bootstrap"] {
     return this.#bootstrap.counts;
   }
 
