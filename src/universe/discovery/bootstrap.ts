@@ -48,12 +48,15 @@ export class Bootstrap {
   readonly #host: BootstrapHost;
   readonly #attempts: Set<Attempt>;
   readonly #started: number;
+  /** Where in the list it begins, by chance, so that many nodes with one list spread over it. */
+  readonly #first: number;
 
   constructor(host: BootstrapHost, addresses: readonly string[]) {
     this.#host = host;
     this.#started = host.environment.clock.now();
+    this.#first = host.environment.random(1)[0];
     this.#attempts = new Set(
-      this.#mixed([...new Set(addresses)]).map((address) => ({
+      [...new Set(addresses)].map((address) => ({
         address,
         peer: undefined,
         ours: false,
@@ -85,7 +88,8 @@ export class Bootstrap {
     const most = this.#host.leaf
       ? LEAF_AT_ONCE + Math.floor((now - this.#started) / 1_000)
       : Infinity;
-    for (const attempt of this.#attempts) {
+    const all = [...this.#attempts], first = all.length && this.#first % all.length;
+    for (const attempt of [...all.slice(first), ...all.slice(0, first)]) {
       const { address, peer, busy, due } = attempt;
       if (self.addresses.includes(address)) this.#attempts.delete(attempt);
       else if (peer !== undefined && sync.opened(peer.id)) {
@@ -103,15 +107,6 @@ export class Bootstrap {
 
   get #tried(): number {
     return [...this.#attempts].filter(({ tried }) => tried).length;
-  }
-
-  /** In an order by chance, so that many nodes with one list spread over it. */
-  #mixed(addresses: string[]): string[] {
-    for (let i = addresses.length - 1; i > 0; i--) {
-      const j = this.#host.environment.random(1)[0] % (i + 1);
-      [addresses[i], addresses[j]] = [addresses[j], addresses[i]];
-    }
-    return addresses;
   }
 
   /** Compares once with whoever answers at an address that was not given, but found. */
