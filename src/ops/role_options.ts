@@ -22,6 +22,8 @@ export interface CommonOptions {
   readonly bootstrap: readonly string[];
   /** The Mainline DHT, and where to begin in it; undefined: off. */
   readonly mainline?: { readonly routers?: readonly string[] };
+  /** Multicast DNS on the local network. */
+  readonly mdns: boolean;
   readonly connectTimeout: number;
   /** Empty: listen on nothing. */
   readonly listen: readonly string[];
@@ -149,6 +151,7 @@ export function assemble<R extends Role>(
     universe: values.universe!,
     bootstrap: values.bootstrap ?? [],
     mainline: mainline(values, parser),
+    mdns: values.mdns!,
     connectTimeout: values.connectTimeout!,
     listen: values.listen ?? [],
     relay: values.relay ?? [],

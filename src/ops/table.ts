@@ -79,6 +79,19 @@ export const OPTIONS = {
     absent: "its public routers",
     meaning: "with --dht=mainline: nodes of the DHT to begin at",
   }),
+  mdns: row({
+    roles: ROLES,
+    kind: flag,
+    default: "false",
+    meaning: {
+      server: "looks for peers on the local network by multicast DNS, and answers there",
+      aggregator: "looks for peers on the local network by multicast DNS, and answers there",
+      client: "looks for peers on the local network by multicast DNS; needs " +
+        "--allow-sys=networkInterfaces",
+      reader: "looks for peers on the local network by multicast DNS; needs " +
+        "--allow-sys=networkInterfaces",
+    },
+  }),
   connectTimeout: row({
     roles: ROLES,
     kind: duration,

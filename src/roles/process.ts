@@ -177,6 +177,7 @@ export async function runRole<R extends Role>(
       announce: options.announce.length > 0 ? [...options.announce] : undefined,
       bootstrap: [...options.bootstrap],
       mainline: options.mainline,
+      mdns: options.mdns,
       relay: options.relay,
     });
     tasks.push(() => network.stop());

@@ -12,6 +12,7 @@ import type { Guard } from "./guard.ts";
 import { GossipTopics } from "./libp2p_gossip.ts";
 import { guarded } from "./libp2p_guard.ts";
 import { KadRendezvous, MAX_REQUESTS } from "./libp2p_kad.ts";
+import { Mdns } from "./libp2p_mdns.ts";
 import { isRelayed, Relays } from "./libp2p_relay.ts";
 import { Mainline } from "./mainline.ts";
 import type { NetworkOptions } from "./options.ts";
@@ -43,6 +44,7 @@ export class Services {
   readonly #topics: GossipTopics | undefined;
   readonly #kad: KadRendezvous | undefined;
   readonly relays: Relays;
+  readonly #mdns: Mdns | undefined;
   readonly #mainline: Mainline | undefined;
   /** Connections that gossip alone keeps. */
   readonly #kept = new Set<Connection>();
@@ -55,11 +57,12 @@ export class Services {
     this.#listens = role !== "client" && listen.length > 0;
     if (this.#listens) this.#topics = new GossipTopics(environment.clock);
     if (kad && universe) this.#kad = new KadRendezvous(environment.clock, universe);
+    if (options.mdns && universe) this.#mdns = new Mdns(environment, universe);
     if (options.mainline) {
       const { routers, host = hostOf(this.relays.direct) } = options.mainline;
       this.#mainline = new Mainline({ environment, routers, host });
     }
-    this.rendezvous = [this.#kad, this.#mainline].filter((one) => one !== undefined);
+    this.rendezvous = [this.#mdns, this.#kad, this.#mainline].filter((one) => one !== undefined);
   }
 
   /** Joins a topic; a node that listens at nothing is alone there. */
@@ -71,10 +74,11 @@ export class Services {
   /** The services, by libp2p's names for them; a node has, and loads, those that it asked for. */
   async init(): Promise<ServiceFactoryMap<Running>> {
     const guard = this.#guard, topics = this.#topics, kad = this.#kad;
-    const relay = this.relays.server();
+    const relay = this.relays.server(), mdns = await this.#mdns?.service(this.#listens);
     return {
       listener: this.relays.listener(),
       ...(relay && { relay }),
+      ...(mdns && { mdns }),
       ...(topics && { gossip: guarded(guard, await topics.service()) }),
       ...(kad && {
         ping: guarded(guard, ping()),

@@ -30,6 +30,8 @@ export interface NetworkOptions {
    * address to send from, unless given that of `listen`, or any.
    */
   readonly mainline?: { readonly routers?: readonly string[]; readonly host?: string };
+  /** Looks for peers on the local network by multicast DNS, and answers there if it publishes. */
+  readonly mdns?: boolean;
   /** Keys of nodes, 32 bytes each, that others may reach through this one; none unless given. */
   readonly relay?: readonly Uint8Array[];
   /** Other limits than `LIMITS`; tests alone have reasons to set any. */

@@ -12,6 +12,7 @@ export async function refusalOf(act: () => unknown): Promise<ReasonCode | undefi
 }
 
 /** Asserts that `act` is refused for this reason. */
-export async function refused(code: ReasonCode, act: () => unknown, what?: string): Promise<void> {
-  assert.equal(await refusalOf(act), code, what);
+export async function refused(code: ReasonCode, act: () => unknown, what = ""): Promise<void> {
+  const found = await refusalOf(act);
+  assert.equal(found, code, `${what}: ${found}`);
 }

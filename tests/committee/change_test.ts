@@ -222,7 +222,7 @@ Deno.test("change: nobody signs while one comes from another record, until it ha
   b.forgot = new Uint8Array(32).fill(8);
   it.wish(it.parties, [a, c, d]);
   it.settle();
-  for (const party of it.parties) assert.equal(party.closed.size, 0, party.core!.waitsFor);
+  for (const party of it.parties) assert.equal(party.closed.size, 0, `${party.core!.waitsFor}`);
   assert.match(a.core!.waitsFor!, /: it is not at the end of its epoch$/);
   b.forgot = undefined;
   it.settle();

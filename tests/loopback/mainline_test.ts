@@ -11,6 +11,8 @@ import { INSTANCE, secretOf, UNIVERSE } from "../universe/conformance.ts";
 import { environmentOf, until } from "./loopback.ts";
 
 const HOST = "127.0.0.1";
+/** Nodes that find together. */
+const NODES = 8;
 const KEY = new Uint8Array(32).fill(7);
 
 /** Nodes of a DHT that know each other; `routers` is where to begin. */
@@ -61,6 +63,22 @@ Deno.test("mainline: without any address a node finds its instance by universe a
   nodes[1].on("peer", ({ port }: { port: number }) => found.add(port));
   await new Promise((resolve) => nodes[1].lookup(Buffer.from(infoHashOf(INSTANCE)), resolve));
   deepEqual([...found].map(String), [server.self.addresses[0].split("/")[4]]);
+  await Promise.all(networks.map((network) => network.stop()));
+  stop();
+});
+
+Deno.test("mainline: nodes that start at one time, all without any address, become one universe", async () => {
+  const { routers, stop } = await dht(4);
+  const mainline = { routers, host: HOST };
+  const networks = Array.from(
+    { length: NODES },
+    (_, i) => libp2pNetwork(options(`node ${i}`, { mainline })),
+  );
+  await Promise.all(networks.map((network) => network.start()));
+  await until(
+    "each knows all others",
+    () => networks.every((network) => network.peers().length === NODES - 1),
+  );
   await Promise.all(networks.map((network) => network.stop()));
   stop();
 });

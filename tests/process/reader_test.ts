@@ -55,7 +55,7 @@ Deno.test("a reader that is killed at any moment prints every record, and at mos
   await t.step("--from 0 --verify: one line, exit 0", async () => {
     const before = witness.records.length;
     const { code, out, error } = await run(8, "--from", "0", "--verify");
-    equal(code, 0, error);
+    equal(code, 0, `${error}`);
     match(out, /^\d+ records, \d+ messages, rounds 1 to \d+, head [0-9a-f]{64}: verified\n$/);
     const records = parseInt(out), head = out.match(/[0-9a-f]{64}/)![0];
     ok(records >= before);
