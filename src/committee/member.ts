@@ -343,7 +343,9 @@ export class Member {
       proposals.offer("bundle", { kind: "bundle", server: self, bundle: keys.newest });
     }
     if (heads.head.round > state.head.round) heads.offer(state);
-    if (state.head.round > heads.head.round) exchange.want(state.head.record);
+    // Who caught up by a snapshot saw nobody sign FINAL for the head that it finished itself.
+    const behind = state.head.round > heads.head.round || heads.waiting(state.head.record);
+    if (behind) exchange.want(state.head.record);
     oweVoids(this.#bench, state);
     oweReleases(this.#bench, state);
     const now = this.#bench.environment.clock.now();
