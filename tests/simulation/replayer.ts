@@ -17,7 +17,7 @@ import type {
 import { protocolOf } from "../../src/universe/node.ts";
 
 /** Frames that are kept of a kind and direction, by first byte: the first ones, and the newest. */
-const KEPT = 6;
+const KEPT = 24;
 /** Between two frames that are said to whoever dialed, in virtual milliseconds. */
 const NEXT_MS = 50;
 /** How long an answer is waited for, in virtual milliseconds. */
@@ -86,8 +86,8 @@ export interface Said {
 /** A node of an instance that says what it was given. */
 export class Replayer {
   readonly said: Said[] = [];
-  /** Frames that were said to those who dialed, by kind. */
-  readonly told = new Map<string, number>();
+  /** Frames that were said to those who dialed, by kind and peer. */
+  readonly #told = new Map<string, number>();
   private constructor(readonly world: SimulatedInstance, readonly network: Network) {}
 
   /** Starts one; a server or aggregator is found by others. */
@@ -129,13 +129,18 @@ export class Replayer {
     gate.serve(kindOf(name), () => undefined, accept);
   }
 
-  /** One frame after the other, in turn over all streams of the kind, while the stream is open. */
+  /** How many frames were said to a peer that dialed. */
+  told(name: string, peer: string): number {
+    return this.#told.get(`${name} ${peer}`) ?? 0;
+  }
+
+  /** One frame after the other, in turn over all streams of the kind with a peer, while the stream is open. */
   #tells(name: string, stream: Stream, frames: readonly Uint8Array[]): StreamEvents {
     const said = this.#says(name, stream.peer.role), { clock } = this.world.universe;
     const tell = () => {
       if (said.ended !== undefined) return;
-      const turn = this.told.get(name) ?? 0;
-      this.told.set(name, turn + 1);
+      const turn = this.told(name, stream.peer.id);
+      this.#told.set(`${name} ${stream.peer.id}`, turn + 1);
       stream.send(frames[turn % frames.length]);
       clock.after(NEXT_MS, tell);
     };
