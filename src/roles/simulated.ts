@@ -30,6 +30,14 @@ const TIMEOUT_MS = 60_000;
 /** What a world is made of. */
 export interface SimulationOptions {
   readonly seed: number;
+  /** Its name; `simulated` unless given. */
+  readonly instance?: string;
+  /** The universe that it shares with others; one of its own, from the seed, unless given. */
+  readonly universe?: MemoryUniverse;
+  /** Addresses at which all its nodes begin; its own servers' unless given. */
+  readonly bootstrap?: readonly string[];
+  /** Secrets by whose they are (`client 0`, `committee`), 32 bytes; from the universe unless given. */
+  readonly secretOf?: (who: string) => Uint8Array;
   readonly servers?: number;
   /** Servers beyond the first committee, which may be started to join it later. */
   readonly spares?: number;
@@ -89,6 +97,7 @@ export class SimulatedInstance {
   readonly universe: MemoryUniverse;
   manifest: Manifest;
   readonly attestation: SimulatedAttestation | undefined;
+  readonly name: string;
   readonly id: Uint8Array;
   readonly servers: (RunningServer | undefined)[] = [];
   /** What each server keeps: its committee, and for each epoch a register and a journal. */
@@ -103,12 +112,13 @@ export class SimulatedInstance {
   readonly #signers: Signer[];
 
   constructor(readonly options: SimulationOptions) {
-    this.universe = new MemoryUniverse({
+    this.universe = options.universe ?? new MemoryUniverse({
       seed: options.seed,
       loss: options.loss ?? 0,
       delay: options.delay ?? [1, 5],
     });
-    this.id = instanceId(universeId(), "simulated");
+    this.name = options.instance ?? "simulated";
+    this.id = instanceId(universeId(), this.name);
     const { attested } = options;
     this.attestation = attested && new SimulatedAttestation(this.universe, attested);
     this.#signers = Array.from(
@@ -299,7 +309,7 @@ export class SimulatedInstance {
     const committee = await meetCommittee({
       network,
       environment,
-      instance: { id: this.id, name: "simulated" },
+      instance: this,
       universe: "mosaik.universe",
       timeout: TIMEOUT_MS,
     });
@@ -329,11 +339,11 @@ export class SimulatedInstance {
     refused: (error: Refused) => void,
     changed?: (lineage: Uint8Array) => void,
   ) {
-    const instance = { id: this.id, name: "simulated" }, timeout = TIMEOUT_MS;
+    const timeout = TIMEOUT_MS;
     return watchCommittee({
       network,
       environment,
-      instance,
+      instance: this,
       committee,
       timeout,
       changed,
@@ -363,12 +373,12 @@ export class SimulatedInstance {
       instance: this.id,
       role,
       listen: listens ? ["/memory/0"] : [],
-      bootstrap: this.#signers.map(({ key }) => `/memory/${hex(key)}`),
+      bootstrap: this.options.bootstrap ?? this.#signers.map(({ key }) => `/memory/${hex(key)}`),
     });
   }
 
   #secret(name: string): Uint8Array {
-    return this.universe.randomness(`secret of ${name}`).bytes(32);
+    return this.options.secretOf?.(name) ?? this.universe.randomness(`secret of ${name}`).bytes(32);
   }
 
   #seedOf(of: Signer): Uint8Array {

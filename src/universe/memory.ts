@@ -8,7 +8,7 @@
  * A partition or a crash cuts links; what was under way on them is lost.
  */
 import type { Clock, Environment, Observe, Random } from "./environment.ts";
-import { MemoryTransport } from "./memory_transport.ts";
+import { MemoryTransport, type Tap } from "./memory_transport.ts";
 import type { Network } from "./network.ts";
 import { identity, type NetworkOptions, Node } from "./node.ts";
 import { Seeded } from "./seeded.ts";
@@ -26,6 +26,8 @@ export interface MemoryOptions {
   readonly start?: number;
   /** Hears the observations of environments that name no observer of their own. */
   readonly observe?: Observe;
+  /** Hears every frame that any node sends; it must not change them. */
+  readonly tap?: Tap;
 }
 
 /** The first retransmission time-out, in milliseconds. */
@@ -137,6 +139,7 @@ export class MemoryUniverse {
       addresses: this.#byAddress,
       apart: (a, b) => this.#apart(a, b),
       gone: (it) => this.#transports.delete(it),
+      tap: this.#options.tap,
     });
     this.#transports.add(transport);
     return transport;

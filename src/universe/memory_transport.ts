@@ -8,6 +8,19 @@ import { NetworkError } from "./network.ts";
 import type { Owner, TimedEvent, Timeline } from "./timeline.ts";
 import type { Gossip, GossipEvents, Link, LinkEvents, Target, Transport } from "./transport.ts";
 
+/** The end of a link at which a frame is sent, as a wiretap sees it. */
+export interface TappedEnd {
+  /** Ids of the nodes at this end and at the other one. */
+  readonly from: string;
+  readonly id: string;
+  readonly protocol: string;
+  /** Whether the link was opened from this end. */
+  readonly dialer: boolean;
+}
+
+/** Hears every frame that is sent. */
+export type Tap = (end: TappedEnd, frame: Uint8Array) => void;
+
 /** What a transport needs of its universe. */
 export interface Ether {
   readonly timeline: Timeline;
@@ -17,6 +30,7 @@ export interface Ether {
   /** Whether a partition is between two ids. */
   apart(a: string, b: string): boolean;
   gone(transport: MemoryTransport): void;
+  readonly tap?: Tap;
 }
 
 const DEAF: LinkEvents = { frame() {}, oversize() {}, closed() {} };
@@ -39,7 +53,7 @@ class Passage implements TimedEvent {
   }
 }
 
-class MemoryLink implements Link {
+class MemoryLink implements Link, TappedEnd {
   readonly key: Uint8Array;
   readonly id: string;
   limit = 0;
@@ -53,14 +67,20 @@ class MemoryLink implements Link {
     readonly at: MemoryTransport,
     peer: MemoryTransport,
     readonly protocol: string,
+    readonly dialer: boolean,
   ) {
     this.key = peer.key;
     this.id = peer.id;
   }
 
+  get from(): string {
+    return this.at.id;
+  }
+
   send(frame: Uint8Array): void {
     if (!this.#open || this.at.owner.crashed) return;
     this.waiting += frame.length + 4;
+    this.at.ether.tap?.(this, frame);
     this.other.approach(frame);
   }
 
@@ -187,8 +207,8 @@ export class MemoryTransport implements Transport {
         this.ether.timeline.push(new Loss(this.ether.arrival(), this.owner, events, ""));
       });
     }
-    const near = new MemoryLink(this, peer, protocol);
-    const far = new MemoryLink(peer, this, protocol);
+    const near = new MemoryLink(this, peer, protocol, true);
+    const far = new MemoryLink(peer, this, protocol, false);
     near.other = far;
     far.other = near;
     this.#neighbour(peer);
