@@ -107,6 +107,12 @@ export const METRICS = metrics({
     values: ["folded", "late", "refused"],
     help: "Envelopes: folded are those of aggregates that were sent",
   },
+  bytes_total: {
+    kind: "counter",
+    roles: LOG,
+    labels: ["stream", "direction"],
+    help: "Bytes of frames that were sent and received, by kind of stream",
+  },
   round_phase_seconds: {
     kind: "histogram",
     roles: SERVER,

@@ -8,7 +8,10 @@ import type { Fields, Observe } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
 import { type MetricName, METRICS, PHASE_BUCKETS, PREFIX } from "./metric_table.ts";
 
-/** A number, nothing where there is none now, or one for each value of the metric's label. */
+/**
+ * A number, nothing where there is none now, or one for each value of the metric's label; of a
+ * counter's labels the values stand with a space between.
+ */
 export type Reading = number | undefined | ReadonlyMap<string, number>;
 
 /** Values of one label that a reading may have; more are left out. */
@@ -19,7 +22,7 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #counters = new Map<MetricName, Counter>();
   /** What counters are that others keep. */
-  readonly #kept = new Map<MetricName, () => number>();
+  readonly #kept = new Map<MetricName, () => Reading>();
   readonly #phases: Histogram | undefined;
   /** Of the last round that was finalized here. */
   participants: number | undefined;
@@ -68,8 +71,8 @@ export class Metrics {
     );
   }
 
-  /** Says how a counter without a label is read that something else keeps. */
-  kept(name: MetricName, value: () => number): void {
+  /** Says how a counter is read that something else keeps. */
+  kept(name: MetricName, value: () => Reading): void {
     this.#kept.set(name, value);
   }
 
@@ -102,7 +105,12 @@ export class Metrics {
     const value = this.#kept.get(name)?.(), counter = this.#counters.get(name)!;
     if (value === undefined) return;
     counter.reset();
-    counter.inc(value);
+    if (typeof value === "number") return counter.inc(value);
+    const { labels = [] } = METRICS[name];
+    for (const [at, one] of [...value].slice(0, MAX_VALUES)) {
+      const values = at.split(" ");
+      counter.inc(Object.fromEntries(labels.map((label, i) => [label, values[i]])), one);
+    }
   }
 }
 

@@ -78,6 +78,7 @@ export function telemetry(
     serve(network) {
       const roles: Role[] = ["server", "aggregator", "client", "reader"];
       metrics.read("peers", () => new Map(roles.map((it) => [it, network.peers(it).length])));
+      metrics.kept("bytes_total", () => bytes(network));
       measure();
       close = serveHealth({ address, environment, metrics, unready: () => unready() });
     },
@@ -86,6 +87,16 @@ export function telemetry(
       return close();
     },
   };
+}
+
+/** Bytes by kind of stream and direction. */
+function bytes(network: Network): ReadonlyMap<string, number> {
+  return new Map(
+    Object.entries(network.counts().traffic).flatMap(([stream, { sent, received }]) => [
+      [`${stream} sent`, sent],
+      [`${stream} received`, received],
+    ]),
+  );
 }
 
 /** How a server's state is read. */

@@ -14,6 +14,7 @@ import {
   MAX_MEMBERS,
   MAX_TRACKED,
   noRefusals,
+  type Traffic,
 } from "./limits.ts";
 
 /** A stream on which bytes may wait. */
@@ -49,6 +50,7 @@ export class Guard {
   /** Bytes that wait, as of the last look, by stream. */
   readonly #waiting = new Map<Waiting, number>();
   readonly #waitingOf = new Tally();
+  readonly #traffic = new Map<string, Traffic>();
   readonly #refused: Record<LimitName, number> = noRefusals();
 
   constructor(readonly environment: Environment, limits: Partial<Limits> = {}) {
@@ -65,6 +67,7 @@ export class Guard {
       streams,
       unproven: this.#unproven.size,
       waiting: this.#waitingOf.total,
+      traffic: Object.fromEntries(this.#traffic),
       refused: { ...this.#refused },
     };
   }
@@ -83,6 +86,12 @@ export class Guard {
   /** Whether a peer is a member. */
   favours(id: string): boolean {
     return this.#members.has(id);
+  }
+
+  /** So many bytes passed on a stream of this kind. Kinds are those that this node has. */
+  passed({ name }: { readonly name: string }, sent: number, received: number): void {
+    const before = this.#traffic.get(name) ?? { sent: 0, received: 0 };
+    this.#traffic.set(name, { sent: before.sent + sent, received: before.received + received });
   }
 
   /** Something was refused under a limit. */

@@ -72,6 +72,18 @@ Deno.test("metrics: what is read is read anew each time, and absent where there 
   assert.equal(many.length, 256);
 });
 
+Deno.test("metrics: a counter that something else keeps has all of its labels", async () => {
+  const metrics = new Metrics("server", "acme.mainnet");
+  let sent = 5;
+  metrics.kept("bytes_total", () => new Map([["round sent", sent], ["round received", 7]]));
+  const found = async (direction: string) =>
+    (await samples(metrics)).get(`bytes_total{stream="round",direction="${direction}"}`);
+  assert.equal(await found("sent"), 5);
+  sent = 6;
+  assert.equal(await found("sent"), 6);
+  assert.equal(await found("received"), 7);
+});
+
 Deno.test("metrics: a client has none that counts messages or rounds, whatever it observes", async () => {
   const metrics = new Metrics("client", "acme.mainnet");
   for (

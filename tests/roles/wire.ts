@@ -137,7 +137,7 @@ export class Wires implements Network {
   }
   counts(): Counts {
     const none = { connections: 0, handshakes: 0, unproven: 0, waiting: 0, unfinished: 0 };
-    return { ...none, streams: this.opened.length, refused: noRefusals() };
+    return { ...none, streams: this.opened.length, traffic: {}, refused: noRefusals() };
   }
   /** No role asks for these. */
   get catalog(): WatchedCatalog {
