@@ -45,7 +45,7 @@ export class Crowd {
   joined = 0;
   readonly #asked: ((usage: Usage) => void)[] = [];
 
-  constructor(readonly count: number, readonly told: (told: Told) => void) {}
+  constructor(readonly told: (told: Told) => void) {}
 
   /** The next line of its standard output; throws if it is none. */
   line(line: Record<string, unknown>): void {

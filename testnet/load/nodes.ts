@@ -32,6 +32,7 @@ export function serverTimes(period: number, clients: number): string[] {
 /** See the module comment. */
 export class Nodes {
   readonly #asked: { readonly node: Watched; ask(): Promise<Usage> }[] = [];
+  readonly #crowds: Crowd[] = [];
   /** Who sends for a client of the talk: a crowd, and which one of it. */
   readonly #mouths: ((id: string, payload: Uint8Array) => void)[] = [];
 
@@ -74,6 +75,11 @@ export class Nodes {
       `${clock.now() - start} ms`;
   }
 
+  /** Clients in crowds that have met the committee. */
+  get joined(): number {
+    return this.#crowds.reduce((sum, { joined }) => sum + joined, 0);
+  }
+
   /** Sends a message through a client of the talk. */
   say(client: number, id: string, payload: Uint8Array): void {
     this.#mouths[client % this.#mouths.length](id, payload);
@@ -89,10 +95,11 @@ export class Nodes {
   }
 
   async #crowd(index: number, count: number, bootstrap: readonly string[]): Promise<void> {
-    const crowd = new Crowd(count, (told) => {
+    const crowd = new Crowd((told) => {
       this.book.told(told);
       this.heard.told();
     });
+    this.#crowds.push(crowd);
     const command = crowdCommand(this.world.site, index, count, bootstrap);
     const child = this.fleet.start(command, { said: (line) => crowd.line(line) });
     for (let i = 0; i < count; i++) {

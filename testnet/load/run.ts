@@ -43,6 +43,7 @@ export async function load(
   const { promise, resolve: end } = Promise.withResolvers<readonly string[]>();
   const course = new LoadCourse(options, world.clock, book, {
     say: (client, id, payload) => nodes.say(client, id, payload),
+    joined: () => nodes.joined,
     sample: () => nodes.sample(),
     over: (...why) => end(why),
   });
@@ -72,6 +73,8 @@ export async function load(
 /** What the course does to the world. */
 interface Actions {
   say(client: number, id: string, payload: Uint8Array): void;
+  /** Clients in crowds that have met the committee. */
+  joined(): number;
   /** Asks every process what it uses. */
   sample(): Promise<void>;
   /** Nothing is left to wait for; with lines, for these reasons too early. */
@@ -94,7 +97,10 @@ class LoadCourse {
   ) {
     const { clients } = options, patience = JOIN_MS + JOIN_MS_PER_CLIENT * clients;
     this.#stall = watch(clock, patience, () => {
-      actions.over(`no record with all ${clients} clients in ${patience / 1_000} s`);
+      actions.over(
+        `no record with all ${clients} clients in ${patience / 1_000} s; ` +
+          `${actions.joined()} of ${clients - 1} in crowds have joined`,
+      );
     });
   }
 
