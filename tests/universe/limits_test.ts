@@ -219,5 +219,6 @@ Deno.test("limits: bytes that pass are counted at both ends, by the kind of thei
   stream.send(new Uint8Array(23));
   const bytes = 100 + 23 + 2 * PREFIX;
   await it.until("both came", () => b.network.counts().traffic[CHAT.name]?.received === bytes);
-  assert.equal(a.network.counts().traffic[CHAT.name].sent, bytes);
+  assert.deepEqual(a.network.counts().traffic[CHAT.name], { sent: bytes, received: 0 });
+  assert.deepEqual(b.network.counts().traffic[CHAT.name], { sent: 0, received: bytes });
 });
