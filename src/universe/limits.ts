@@ -97,7 +97,9 @@ export const MAX_MUXED_OUT = 4_096, MAX_OUTBOUND = 1_024;
 
 /** Bytes of frames with their length, without hellos and what the transport adds. */
 export interface Traffic {
+  /** To others. */
   readonly sent: number;
+  /** From others. */
   readonly received: number;
 }
 
