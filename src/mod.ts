@@ -52,7 +52,7 @@ export type { ZipnetErrorName } from "./roles/errors.ts";
 export type { BindOptions, Measurements } from "./roles/binding.ts";
 export type { Outcome, Progress, SendOptions, Submission } from "./roles/outbox.ts";
 export type { Message } from "./protocol/chain.ts";
-export type { Counts } from "./universe/limits.ts";
+export type { Counts, Traffic } from "./universe/limits.ts";
 export type {
   CatalogEvent,
   CatalogView,

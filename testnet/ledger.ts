@@ -61,6 +61,11 @@ export class Ledger {
     }
   }
 
+  /** Its sender knows that it did not land, and nothing is expected of it; false for none of ours. */
+  forget(id: string): boolean {
+    return this.#waiting.delete(id);
+  }
+
   /** A record that both readers have; those before counting starts only settle messages. */
   record(record: RoundRecord, counts: boolean): void {
     this.#round = record.round;

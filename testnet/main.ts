@@ -3,38 +3,13 @@ import { EXIT, type ExitCode } from "../src/ops/exit.ts";
 import { exit, onStop, systemClock, systemRandom } from "../src/ops/system.ts";
 import { writeError, writeOutput } from "../src/ops/system.ts";
 import { hex } from "../src/protocol/bytes.ts";
-import type { Command } from "./command.ts";
+import { cacheEnvironment, spawn } from "./host.ts";
 import { HELP, OptionError, type Options, parseOptions } from "./options.ts";
 import { Platforms } from "./platforms.ts";
 import { run } from "./run.ts";
 import { jsonView, textView, visible } from "./view.ts";
 
 const ROOT = new URL("../", import.meta.url);
-/** What a child needs to find the module cache; a variable that was not granted is left out. */
-const CACHE = ["DENO_DIR", "HOME", "XDG_CACHE_HOME"];
-
-function spawn(command: Command) {
-  return new Deno.Command(Deno.execPath(), {
-    args: [...command.args],
-    env: { ...command.env },
-    clearEnv: true,
-    cwd: ROOT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
-}
-
-function cacheEnvironment(): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const variable of CACHE) {
-    const granted = Deno.permissions.querySync({ name: "env", variable }).state === "granted";
-    const value = granted ? Deno.env.get(variable) : undefined;
-    if (value !== undefined) env[variable] = value;
-  }
-  return env;
-}
-
 /** Appends to one log a process. */
 function logFiles(folder: string): (name: string, chunk: Uint8Array) => void {
   const files = new Map<string, Deno.FsFile>();

@@ -33,10 +33,11 @@ export const MIN_CLIENTS = 3;
 /** One process each; far above what one machine carries. */
 export const MAX_CLIENTS = 200;
 /** Most aggregators, one process each. */
-const MAX_AGGREGATORS = 16;
+export const MAX_AGGREGATORS = 16;
 /** Longest `--message`, bytes of UTF-8. */
 export const MAX_MESSAGE_BYTES = 4_096;
-const MAX_ROUNDS = 1_000_000;
+/** Most rounds of a run. */
+export const MAX_ROUNDS = 1_000_000;
 const PAGE_PORT = 8_080;
 
 /** What `--help` prints. */
@@ -73,23 +74,17 @@ export function parseOptions(args: string[]): Options | "help" {
     boolean: SWITCHES,
     collect: VALUES,
     alias: { help: "h" },
-    unknown: (argument) => argument.startsWith("-") ? refuse(argument) : true,
+    unknown: (argument) =>
+      argument.startsWith("-") ? refuse(argument, [...VALUES, ...SWITCHES]) : true,
   });
   if (flags.help) return "help";
   const { message: messages } = flags;
   messages.forEach(checkMessage);
   if (flags._.length) throw new OptionError(`unexpected argument: ${got(String(flags._[0]))}`);
-  const number = (
-    name: (typeof VALUES)[number],
-    low: number,
-    high: number,
-    from = low,
-  ): number | undefined => {
+  const number = (name: (typeof VALUES)[number], low: number, high: number, from = low) => {
     const given = flags[name];
     if (given.length > 1) throw new OptionError(`--${name} is given ${given.length} times`);
-    if (!given.length) return undefined;
-    if (/^\d{1,9}$/.test(given[0]) && +given[0] >= from && +given[0] <= high) return +given[0];
-    throw new OptionError(`--${name}: expected a number from ${low} to ${high}, ${got(given[0])}`);
+    return wholeNumber(name, given.at(0), low, high, from);
   };
   const servers = number("servers", 3, MAX_SERVERS - 1, 0) ?? 3;
   checkCommittee(servers, flags["allow-two"]);
@@ -107,9 +102,26 @@ export function parseOptions(args: string[]): Options | "help" {
   return { servers, aggregators, clients, rounds, messages, json, keep, unattested, page };
 }
 
-function refuse(argument: string): never {
+/**
+ * The number that an option was given, if any: from `low` to `high`, or from `from` where what is
+ * wrong with smaller ones is said elsewhere. Throws an `OptionError`.
+ */
+export function wholeNumber(
+  name: string,
+  given: string | undefined,
+  low: number,
+  high: number,
+  from = low,
+): number | undefined {
+  if (given === undefined) return undefined;
+  if (/^\d{1,9}$/.test(given) && +given >= from && +given <= high) return +given;
+  throw new OptionError(`--${name}: expected a number from ${low} to ${high}, ${got(given)}`);
+}
+
+/** Refuses an argument that is no option, or that lacks its value; names the nearest of `options`. */
+export function refuse(argument: string, options: readonly string[]): never {
   const name = argument.split("=", 1)[0];
-  const known: string[] = [...VALUES, ...SWITCHES].map((it) => `--${it}`);
+  const known = options.map((it) => `--${it}`);
   if (known.includes(name)) throw new OptionError(`${name}: expected a value, got none`);
   const meant = nearest(name, known);
   throw new OptionError(
@@ -118,7 +130,8 @@ function refuse(argument: string): never {
   );
 }
 
-function checkCommittee(servers: number, allowTwo: boolean): void {
+/** Throws an `OptionError` for a committee that protects nobody, or less than it could. */
+export function checkCommittee(servers: number, allowTwo: boolean): void {
   if (servers < 2) {
     throw new OptionError(
       `--servers: a committee of ${servers} hides nobody from its operator, expected 3 or more`,
@@ -144,6 +157,7 @@ function checkMessage(message: string): void {
   }
 }
 
-function got(value: string): string {
+/** What was given, as an error says it. */
+export function got(value: string): string {
   return value === "" ? "got none" : `got ${printableText(JSON.stringify(value.slice(0, 40)))}`;
 }

@@ -9,6 +9,7 @@ import { Course } from "./course.ts";
 import { Fleet } from "./fleet.ts";
 import type { Options } from "./options.ts";
 import { parseRecord } from "./record.ts";
+import { watch } from "./stall.ts";
 import { endingLines, type View, visible } from "./view.ts";
 
 /** What a run needs from outside. */
@@ -38,7 +39,7 @@ export async function run(options: Options, world: World, stop: Promise<void>): 
   const show = (lines: readonly string[]) => lines.forEach(world.output);
   const clients: Child[] = [];
   let running = true;
-  const stall = watch(world.clock, () => {
+  const stall = watch(world.clock, STALL_MS, () => {
     const { ready, counting } = course;
     const missing = counting || ready === options.clients
       ? ""
@@ -134,18 +135,6 @@ async function assemble(options: Options, world: World, launch: Launch, heard: H
   const nodes = { server: options.servers, aggregator: aggregators, client: count, reader: 2 };
   for (const line of world.view.up(nodes, clock.now() - start)) world.output(line);
   if (options.page) world.error(`the live page: http://127.0.0.1:${options.page}/`);
-}
-
-/** Calls `stalled` once nothing was heard for `STALL_MS`. */
-function watch(clock: Clock, stalled: () => void) {
-  let cancel = clock.after(STALL_MS, stalled);
-  return {
-    cancel: () => cancel(),
-    reset() {
-      cancel();
-      cancel = clock.after(STALL_MS, stalled);
-    },
-  };
 }
 
 function failure(lines: readonly string[]): End {

@@ -62,7 +62,7 @@ export const METRICS = metrics({
     kind: "counter",
     roles: LOG,
     labels: ["stream", "direction"],
-    help: "Bytes of frames, in and out, by the kind of their stream",
+    help: "Bytes of frames that were sent and received, by kind of stream",
   },
   leader_is_local: { kind: "gauge", roles: SERVER, help: "1 at the server that drives the rounds" },
   bonds: {

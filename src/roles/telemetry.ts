@@ -118,7 +118,13 @@ function watchLimits(metrics: Metrics, network: Network, held: () => Partial<Rol
     const own = subscribers === undefined ? {} : { subscribers };
     return new Map(Object.entries({ ...network.counts().refused, ...refused, ...own }));
   });
-  metrics.kept("bytes_total", () => network.counts().bytes);
+  metrics.kept("bytes_total", () =>
+    new Map(
+      Object.entries(network.counts().traffic).flatMap(([stream, { sent, received }]) => [
+        [`${stream} sent`, sent],
+        [`${stream} received`, received],
+      ]),
+    ));
 }
 
 /** How a server's state is read. */

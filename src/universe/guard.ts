@@ -14,6 +14,7 @@ import {
   MAX_MEMBERS,
   MAX_TRACKED,
   noRefusals,
+  type Traffic,
 } from "./limits.ts";
 
 /** A stream on which bytes may wait. */
@@ -49,8 +50,8 @@ export class Guard {
   /** Bytes that wait, as of the last look, by stream. */
   readonly #waiting = new Map<Waiting, number>();
   readonly #waitingOf = new Tally();
+  readonly #traffic = new Map<string, Traffic>();
   readonly #refused: Record<LimitName, number> = noRefusals();
-  readonly #passed = new Map<string, number>();
 
   constructor(readonly environment: Environment, limits: Partial<Limits> = {}) {
     this.limits = { ...LIMITS, ...limits };
@@ -66,7 +67,7 @@ export class Guard {
       streams,
       unproven: this.#unproven.size,
       waiting: this.#waitingOf.total,
-      bytes: this.#passed,
+      traffic: Object.fromEntries(this.#traffic),
       refused: { ...this.#refused },
     };
   }
@@ -87,10 +88,10 @@ export class Guard {
     return this.#members.has(id);
   }
 
-  /** A frame came or went on a stream of a kind. */
-  passed(kind: string, direction: "in" | "out", bytes: number): void {
-    const name = `${kind} ${direction}`;
-    this.#passed.set(name, (this.#passed.get(name) ?? 0) + bytes);
+  /** So many bytes passed on a stream of this kind. Kinds are those that this node has. */
+  passed({ name }: { readonly name: string }, sent: number, received: number): void {
+    const before = this.#traffic.get(name) ?? { sent: 0, received: 0 };
+    this.#traffic.set(name, { sent: before.sent + sent, received: before.received + received });
   }
 
   /** Something was refused under a limit. */

@@ -95,6 +95,14 @@ export const MAX_TRACKED = 8_192;
 /** Streams that this node opens on one connection, of all kinds and of one. */
 export const MAX_MUXED_OUT = 4_096, MAX_OUTBOUND = 1_024;
 
+/** Bytes of frames with their length, without hellos and what the transport adds. */
+export interface Traffic {
+  /** To others. */
+  readonly sent: number;
+  /** From others. */
+  readonly received: number;
+}
+
 /** What a node holds now, and what it refused since its start. */
 export interface Counts {
   /** Open connections, inbound and outbound; 0 where the column has none. */
@@ -109,8 +117,8 @@ export interface Counts {
   readonly waiting: number;
   /** Bytes of strangers' frames that have begun and not ended. */
   readonly unfinished: number;
-  /** Bytes of all frames so far, by `"<kind of stream> in"` and `"<kind of stream> out"`. */
-  readonly bytes: ReadonlyMap<string, number>;
+  /** Bytes of the frames that passed since the start, by the name of their stream's kind. */
+  readonly traffic: Readonly<Record<string, Traffic>>;
   /** How often each limit was hit, by its name. */
   readonly refused: Readonly<Record<string, number>>;
 }

@@ -4,6 +4,7 @@
  * that reaches anyone else.
  */
 import type { Environment } from "./environment.ts";
+import { PREFIX } from "./framing.ts";
 import type { Guard, Waiting } from "./guard.ts";
 import type { Peer, Stream, StreamEvents, StreamKind } from "./network.ts";
 import type { Link } from "./transport.ts";
@@ -63,7 +64,7 @@ export class BoundStream implements Stream, Waiting {
       return;
     }
     if (first !== undefined) this.link.send(first);
-    for (const frame of held) this.link.send(frame);
+    for (const frame of held) this.#pass(frame);
     this.meters.guard.sent(this);
   }
 
@@ -89,14 +90,18 @@ export class BoundStream implements Stream, Waiting {
       return false;
     }
     if (this.#held === undefined) {
-      this.link.send(frame);
+      this.#pass(frame);
     } else {
       this.#heldBytes += frame.length + FRAME_COST;
       this.#held.push(frame);
     }
-    this.meters.guard.passed(this.kind.name, "out", frame.length);
     this.meters.guard.sent(this);
     return this.#ended === undefined;
+  }
+
+  #pass(frame: Uint8Array): void {
+    this.link.send(frame);
+    this.meters.guard.passed(this.kind, frame.length + PREFIX, 0);
   }
 
   limit(bytes: number): void {
@@ -131,7 +136,7 @@ export class BoundStream implements Stream, Waiting {
   #frame(bytes: Uint8Array): void {
     if (this.#ended !== undefined) return;
     const { guard, receives } = this.meters;
-    guard.passed(this.kind.name, "in", bytes.length);
+    guard.passed(this.kind, 0, bytes.length + PREFIX);
     if (receives && !guard.frame(this.peer.id, bytes.length)) {
       return this.end("the peer sends too much", "abort");
     }

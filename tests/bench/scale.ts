@@ -1,4 +1,8 @@
 /** Many clients on one instance: what rounds do, what lands, and what each client costs. */
+import { crowdCommand, shares } from "../../testnet/load/crowd.ts";
+import { percentile } from "../../testnet/load/figures.ts";
+import { metricsAddress, scrape, type Usage } from "../../testnet/load/meter.ts";
+import { serverTimes } from "../../testnet/load/nodes.ts";
 import { Instance, type Node } from "../process/instance.ts";
 
 /** What is measured. */
@@ -43,11 +47,8 @@ const FIRST = 4;
 /** Runs it. Throws where clients cannot join. */
 export async function scale(options: ScaleOptions): Promise<Scale> {
   const { clients, rounds, period, talkers, perProcess, aggregators } = options;
-  const fold = Math.round(period * 0.4), deadline = Math.max(3 * period, 10_000);
-  await using it = new Instance(`scale-${clients}`, 3, () => [
-    ...["--round-period", `${period}ms`, "--fold-deadline", `${fold}ms`],
-    ...["--round-deadline", `${deadline}ms`, "--max-clients", String(Math.max(1_000, 2 * clients))],
-  ]);
+  const deadline = Math.max(3 * period, 10_000);
+  await using it = new Instance(`scale-${clients}`, 3, () => serverTimes(period, clients));
   (it.site.env as Record<string, string>).ZIPNET_METRICS = "127.0.0.1:0";
   const secret = () => crypto.getRandomValues(new Uint8Array(32));
   await it.start(
@@ -57,14 +58,9 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   const [reader] = it.readers, lone = mean(await all(it.aggregators));
 
   const began = performance.now(), crowd: Node[] = [];
-  const known = [...it.bootstrap, ...it.aggregators.flatMap(({ addresses }) => addresses!)].join(
-    ",",
-  );
-  for (let left = clients - FIRST; left > 0; left -= perProcess) {
-    const count = Math.min(left, perProcess), { env } = it.site;
-    const run = ["run", "-q", "--no-prompt", "--cached-only", "-P=client", "--allow-net=127.0.0.1"];
-    const args = [...run, "tests/bench/scale_clients.ts", String(count), known];
-    crowd.push(it.run({ role: "client", name: `clients ${crowd.length}`, args, env }));
+  const known = [...it.bootstrap, ...it.aggregators.flatMap(({ addresses }) => addresses!)];
+  for (const [index, count] of shares(clients - FIRST, perProcess).entries()) {
+    crowd.push(it.run(crowdCommand(it.site, index, count, known)));
   }
   const joined = () =>
     crowd.reduce(
@@ -85,31 +81,26 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
 
   const from = reader.records.length, voidsBefore = voids(it);
   const before = [mean(await all(it.servers)), mean(await all(it.aggregators))];
-  const sent = new Map<string, { at: number; payload: string }>(), ends = new Map<string, number>();
+  const sent = new Map<string, string>();
   const speak = () => {
     for (let i = 0; i < talkers; i++) {
       const id = `s${sent.size}`, payload = crypto.getRandomValues(new Uint8Array(64)).toBase64();
       const process = crowd[sent.size % crowd.length];
       const of = Number(process.command.args.at(-2));
       const talk = Math.floor(sent.size / crowd.length) % of;
-      sent.set(id, { at: performance.now(), payload });
+      sent.set(id, payload);
       process.child.say({ talk, id, payload });
     }
   };
   const outcomes = () => new Map(crowd.flatMap((node) => [...node.outcomes]));
-  const note = () => {
-    for (const id of outcomes().keys()) {
-      if (!ends.has(String(id))) ends.set(String(id), performance.now());
-    }
-  };
   for (let seen = from; seen - from < rounds; seen = reader.records.length) {
     speak();
     const least = reader.records.length;
-    await it.within(10 * deadline, "another round", () => (note(), reader.records.length > least));
+    await it.within(10 * deadline, "another round", () => reader.records.length > least);
   }
   const after = [mean(await all(it.servers)), mean(await all(it.aggregators))];
   const done = reader.records.length - from;
-  await it.within(300_000, "every message has its end", () => (note(), ends.size === sent.size));
+  await it.within(300_000, "every message has its end", () => outcomes().size === sent.size);
 
   const told = outcomes();
   const places = new Map<string, number>();
@@ -118,12 +109,11 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   for (const { round, messages } of reader.records) {
     for (const { payload } of messages) places.set(payload, round);
   }
-  const found = [...sent].filter(([id, { payload }]) =>
+  const found = [...sent].filter(([id, payload]) =>
     told.get(id)?.outcome === "landed" && places.get(payload) === told.get(id)?.round
   );
-  const times = found.map(([id, { at }]) => ends.get(id)! - at).sort((a, b) => a - b);
-  const at = (part: number) =>
-    Math.round(times[Math.min(times.length - 1, Math.floor(part * times.length))]);
+  const times = found.map(([id]) => Number(told.get(id)!.ms));
+  const at = (part: number) => percentile(times, part) ?? 0;
   const [server, aggregator] = after.map(({ cpu }, i) => 1_000 * (cpu - before[i].cpu) / done);
   const seen = reader.records.slice(from, from + done).map(({ participants }) => participants);
   const resident = after[1].resident;
@@ -160,22 +150,13 @@ function voids({ servers }: Instance): number {
 const all = (nodes: readonly Node[]) => Promise.all(nodes.map(usage));
 
 /** What one of them used on average. */
-function mean(used: readonly Usage[]): Usage {
-  const of = (name: keyof Usage) =>
+function mean(used: readonly Usage[]): { readonly cpu: number; readonly resident: number } {
+  const of = (name: "cpu" | "resident") =>
     used.reduce((sum, { [name]: value }) => sum + value, 0) / used.length;
   return { cpu: of("cpu"), resident: Math.round(of("resident")) };
 }
 
-interface Usage {
-  readonly cpu: number;
-  readonly resident: number;
-}
-
-/** CPU seconds and resident bytes of a node, by its metrics. */
-async function usage({ log }: Node): Promise<Usage> {
-  const address = /"event":"metrics","address":"([^"]+)"/.exec(log)![1];
-  const text = await (await fetch(`http://${address}/metrics`)).text();
-  const value = (name: string) =>
-    Number(new RegExp(`^zipnet_${name}\\{.*\\} (\\S+)$`, "m").exec(text)![1]);
-  return { cpu: value("cpu_seconds_total"), resident: value("resident_bytes") };
+/** What a node uses, by its metrics. */
+function usage({ log }: Node): Promise<Usage> {
+  return scrape(metricsAddress(log)!);
 }

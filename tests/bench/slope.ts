@@ -4,6 +4,7 @@
  * into windows; of each only the smallest sample counts, and a line is laid through these by least
  * squares.
  */
+import { leastSquares } from "../../testnet/load/figures.ts";
 
 /** Windows of the second half. */
 export const WINDOWS = 10;
@@ -51,10 +52,5 @@ export function floors(samples: readonly Sample[]): Sample[] {
 
 /** Bytes that memory grew by a round over the second half. */
 export function slope(samples: readonly Sample[]): number {
-  const points = floors(samples);
-  const mean = (of: (point: Sample) => number) =>
-    points.reduce((sum, point) => sum + of(point), 0) / points.length;
-  const x = mean(({ rounds }) => rounds), y = mean(({ bytes }) => bytes);
-  return mean(({ rounds, bytes }) => (rounds - x) * (bytes - y)) /
-    mean(({ rounds }) => (rounds - x) ** 2);
+  return leastSquares(floors(samples).map(({ rounds, bytes }) => ({ x: rounds, y: bytes })))!;
 }

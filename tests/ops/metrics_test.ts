@@ -67,13 +67,21 @@ Deno.test("metrics: what is read is read anew each time, and absent where there 
   assert.equal(found.has('bonds{peer="a"}'), false);
   assert.equal(found.get('bonds{peer="b"}'), 1);
   assert.equal(found.get("cpu_seconds_total"), 8);
-  metrics.kept("bytes_total", () => new Map([["submit in", 3], ["submit out", 4]]));
-  found = await samples(metrics);
-  assert.equal(found.get('bytes_total{stream="submit",direction="in"}'), 3);
-  assert.equal(found.get('bytes_total{stream="submit",direction="out"}'), 4);
   bonds = new Map(Array.from({ length: 1_000 }, (_, i) => [`${i}`, 1]));
   const many = [...(await samples(metrics)).keys()].filter((name) => name.startsWith("bonds"));
   assert.equal(many.length, 256);
+});
+
+Deno.test("metrics: a counter that something else keeps has all of its labels", async () => {
+  const metrics = new Metrics("server", "acme.mainnet");
+  let sent = 5;
+  metrics.kept("bytes_total", () => new Map([["round sent", sent], ["round received", 7]]));
+  const found = async (direction: string) =>
+    (await samples(metrics)).get(`bytes_total{stream="round",direction="${direction}"}`);
+  assert.equal(await found("sent"), 5);
+  sent = 6;
+  assert.equal(await found("sent"), 6);
+  assert.equal(await found("received"), 7);
 });
 
 Deno.test("metrics: a client has none that counts messages or rounds, whatever it observes", async () => {

@@ -75,7 +75,7 @@ Deno.test("metrics and health of every role, while rounds go on and a server is 
     equal(admitted.reduce((sum, one) => sum + one), 4);
     const aggregator = await samples(it.aggregator);
     ok(aggregator.get('envelopes_total{result="folded"}')! >= 12);
-    const envelopes = aggregator.get('bytes_total{stream="submit",direction="in"}')!;
+    const envelopes = aggregator.get('bytes_total{stream="submit",direction="received"}')!;
     const length = envelopes / aggregator.get('envelopes_total{result="folded"}')!;
     ok(length > 100 && length < 100_000, `${length} bytes an envelope`);
     ok(aggregator.get('subscribers{stream="live-round"}')! >= 4);

@@ -58,7 +58,7 @@ export class Neighbour {
     this.reader = it.run({ ...reads, args: [...reads.args, ...PATIENT] });
     servers.push(...await Promise.all(more));
     it.aggregator = await folds;
-    const args = ["tests/bench/scale_clients.ts", `${CLIENTS}`, bootstrap.join(), this.name];
+    const args = ["testnet/load/clients.ts", `${CLIENTS}`, bootstrap.join(), this.name];
     this.clients = it.run({
       role: "client",
       name: "clients",

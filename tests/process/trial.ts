@@ -21,9 +21,9 @@ export class Trial implements AsyncDisposable {
   #changed = Promise.withResolvers<void>();
 
   constructor(...args: string[]) {
-    const set = ["-P=testnet", `--allow-run=${DENO}`];
+    const { set, module } = this.tool, allowed = [`-P=${set}`, `--allow-run=${DENO}`];
     this.#child = new Deno.Command(DENO, {
-      args: ["run", "-q", "--no-prompt", ...set, "testnet/main.ts", ...args],
+      args: ["run", "-q", "--no-prompt", ...allowed, module, ...args],
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -34,6 +34,11 @@ export class Trial implements AsyncDisposable {
       await Promise.all(outputs);
       return { code, stdout: this.stdout, stderr: this.stderr };
     });
+  }
+
+  /** What is run, and its permission set. */
+  protected get tool(): { readonly set: string; readonly module: string } {
+    return { set: "testnet", module: "testnet/main.ts" };
   }
 
   /** Its process number, which is its group's too. */

@@ -136,15 +136,8 @@ export class Wires implements Network {
     this.favoured.push(id);
   }
   counts(): Counts {
-    const none = {
-      bytes: new Map(),
-      connections: 0,
-      handshakes: 0,
-      unproven: 0,
-      waiting: 0,
-      unfinished: 0,
-    };
-    return { ...none, streams: this.opened.length, refused: noRefusals() };
+    const none = { connections: 0, handshakes: 0, unproven: 0, waiting: 0, unfinished: 0 };
+    return { ...none, streams: this.opened.length, traffic: {}, refused: noRefusals() };
   }
   /** No role asks for these. */
   get catalog(): WatchedCatalog {

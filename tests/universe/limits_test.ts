@@ -1,6 +1,7 @@
 /** What a node holds its peers to, on the simulated network: each limit, and who is named. */
 import assert from "node:assert/strict";
 import { Bucket, Buckets, Tally } from "../../src/universe/bucket.ts";
+import { PREFIX } from "../../src/universe/framing.ts";
 import { Guard, type Waiting } from "../../src/universe/guard.ts";
 import { LIMITS, type Limits, MAX_MEMBERS, noRefusals } from "../../src/universe/limits.ts";
 import { MemoryUniverse } from "../../src/universe/memory.ts";
@@ -209,4 +210,15 @@ Deno.test("limits: members are few, and every limit that refuses has a counter",
   assert.deepEqual(counted, Object.keys(noRefusals()).sort());
   const silent = ["memberConnections", "barMs", "muxed"];
   assert.deepEqual(counted, Object.keys(LIMITS).filter((it) => !silent.includes(it)).sort());
+});
+
+Deno.test("limits: bytes that pass are counted at both ends, by the kind of their stream", async () => {
+  const { it, a, b } = await pair({});
+  const { stream } = await a.open(b);
+  stream.send(new Uint8Array(100));
+  stream.send(new Uint8Array(23));
+  const bytes = 100 + 23 + 2 * PREFIX;
+  await it.until("both came", () => b.network.counts().traffic[CHAT.name]?.received === bytes);
+  assert.deepEqual(a.network.counts().traffic[CHAT.name], { sent: bytes, received: 0 });
+  assert.deepEqual(b.network.counts().traffic[CHAT.name], { sent: 0, received: bytes });
 });

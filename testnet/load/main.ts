@@ -1,0 +1,68 @@
+/** `deno task load`: options, signals and files; `run.ts` does the rest. */
+import { EXIT, type ExitCode } from "../../src/ops/exit.ts";
+import { exit, onStop, systemClock, systemRandom } from "../../src/ops/system.ts";
+import { writeError, writeOutput } from "../../src/ops/system.ts";
+import { hex } from "../../src/protocol/bytes.ts";
+import { cacheEnvironment, spawn } from "../host.ts";
+import { OptionError } from "../options.ts";
+import { visible } from "../view.ts";
+import { HELP, type LoadOptions, parseLoadOptions } from "./options.ts";
+import { plot } from "./plot.ts";
+import { load } from "./run.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+
+/** Throws an `OptionError` where the plot may not be written. */
+function checkPlot(file: string): void {
+  const path = new URL(file, ROOT);
+  const { state } = Deno.permissions.querySync({ name: "write", path });
+  if (state === "granted") return;
+  throw new OptionError(`--plot: expected a file in .testnet/, got ${JSON.stringify(file)}`);
+}
+
+async function start(options: LoadOptions): Promise<ExitCode> {
+  const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
+  onStop(() => stop());
+  const time = new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
+  const folder = `.testnet/load-${time}-${Deno.pid}`, file = options.plot ?? `${folder}.svg`;
+  checkPlot(file);
+  Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });
+  const { clients, rate, period, servers, seed } = options;
+  const title = `${clients} clients, ${servers} servers, a round each ${period} ms, ` +
+    `${rate} messages a second, seed ${seed}`;
+  try {
+    return await load(options, {
+      spawn,
+      clock: systemClock,
+      random: systemRandom,
+      site: {
+        folder,
+        env: { ...cacheEnvironment(), ZIPNET_METRICS: "127.0.0.1:0" },
+        committeeSecret: hex(systemRandom(32)),
+      },
+      output: (line) => writeOutput(line + "\n"),
+      error: (line) => writeError(line + "\n"),
+      plot(book) {
+        Deno.writeTextFileSync(new URL(file, ROOT), plot(book, title));
+        return file;
+      },
+    }, stopped);
+  } finally {
+    Deno.removeSync(new URL(folder, ROOT), { recursive: true });
+  }
+}
+
+async function main(): Promise<ExitCode> {
+  try {
+    const options = parseLoadOptions(Deno.args);
+    if (options !== "help") return await start(options);
+    writeOutput(HELP);
+    return EXIT.clean;
+  } catch (error) {
+    if (!(error instanceof OptionError)) throw error;
+    writeError(`load: ${visible(error.message)}\n`);
+    return error.exitCode;
+  }
+}
+
+exit(await main());
