@@ -36,7 +36,7 @@ import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
 import { Backlog } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
-import { Relay } from "./roles/relay.ts";
+import { Mirror } from "./roles/mirror.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Role } from "./universe/network.ts";
 
@@ -299,20 +299,20 @@ export class Zipnet {
     if (listen.length > 0) this.#chooses("serves");
     const environment = this.#environment, random = environment.random(32);
     const { network, committee, epochs, follow, stop } = await this.#join("reader", random, listen);
-    const relay = listen.length > 0 ? new Relay({ network, environment, committee }) : undefined;
+    const mirror = listen.length > 0 ? new Mirror({ network, environment, committee }) : undefined;
     const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
     const end = (error?: Protocol | Refused) => {
       watch.stop();
       role.stop();
       backlog.end(error);
     };
-    const watch = follow(end, (lineage) => relay?.hand(lineage));
+    const watch = follow(end, (lineage) => mirror?.hand(lineage));
     const role = new ReaderRole({
       network,
       environment,
       epochs,
       from,
-      relay,
+      mirror,
       record: (seen) => backlog.push(publish(seen)),
       alive: watch.alive,
       stopped: end,

@@ -8,7 +8,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
 import { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Refused } from "./errors.ts";
-import { isRelay } from "./holders.ts";
+import { isMirror } from "./holders.ts";
 import { Link } from "./link.ts";
 import { SERVER_REGISTRY } from "./streams.ts";
 
@@ -31,8 +31,8 @@ export function holders(network: Network, ...roles: readonly ("aggregator" | "se
 
 /** Whom to ask for the committee: readers ask those who serve too, after all others. */
 function introducers(network: Network): Peer[] {
-  const relays = network.self.role === "reader" ? network.peers("reader").filter(isRelay) : [];
-  return [...holders(network, "server", "aggregator"), ...relays];
+  const mirrors = network.self.role === "reader" ? network.peers("reader").filter(isMirror) : [];
+  return [...holders(network, "server", "aggregator"), ...mirrors];
 }
 
 /** A committee that was met. */

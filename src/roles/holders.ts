@@ -11,7 +11,7 @@ import { hash } from "../protocol/hash.ts";
 import type { Network, Peer } from "../universe/network.ts";
 
 /** Readers that come before servers: entries of readers that are none cost a few dials at most. */
-export const MAX_RELAYS = 4;
+export const MAX_MIRRORS = 4;
 
 /** What is wanted of a holder: each has an order of its own, so that one shows where another lags. */
 export type Wanted = "records" | "headers" | "lineage";
@@ -19,7 +19,7 @@ export type Wanted = "records" | "headers" | "lineage";
 const SALTS: { readonly [wanted in Wanted]: number } = { records: 0, headers: 1, lineage: 2 };
 
 /** Whether a peer is a reader that can be dialed: such a one serves. */
-export function isRelay({ role, addresses }: Peer): boolean {
+export function isMirror({ role, addresses }: Peer): boolean {
   return role === "reader" && addresses.length > 0;
 }
 
@@ -31,12 +31,12 @@ export function feedHolders(network: Network, wanted: Wanted): readonly Peer[] {
       .sort((a, b) => compare(a.place, b.place))
       .map(({ peer }) => peer);
   const aggregators = network.peers("aggregator"), servers = spread(network.peers("server"));
-  const relays = spread(network.peers("reader").filter(isRelay));
-  if (!isRelay(self)) {
-    const first = spread([...aggregators, ...relays.slice(0, MAX_RELAYS)]);
-    return [...first, ...servers, ...relays.slice(MAX_RELAYS)];
+  const mirrors = spread(network.peers("reader").filter(isMirror));
+  if (!isMirror(self)) {
+    const first = spread([...aggregators, ...mirrors.slice(0, MAX_MIRRORS)]);
+    return [...first, ...servers, ...mirrors.slice(MAX_MIRRORS)];
   }
-  const below = relays.filter(({ key }) => compare(key, self.key) < 0).slice(0, MAX_RELAYS);
-  const rest = relays.filter((peer) => !below.includes(peer));
+  const below = mirrors.filter(({ key }) => compare(key, self.key) < 0).slice(0, MAX_MIRRORS);
+  const rest = mirrors.filter((peer) => !below.includes(peer));
   return [...spread(aggregators), ...below, ...servers, ...rest];
 }

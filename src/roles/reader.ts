@@ -11,7 +11,7 @@ import type { Epochs } from "./epochs.ts";
 import { Protocol } from "./errors.ts";
 import { Follower } from "./follower.ts";
 import { feedHolders } from "./holders.ts";
-import type { Relay } from "./relay.ts";
+import type { Mirror } from "./mirror.ts";
 import { SEARCH_MS } from "./search.ts";
 
 /**
@@ -41,7 +41,7 @@ export interface ReaderOptions {
   /** The certified record to go on after, whatever `from` says. */
   readonly after?: Uint8Array;
   /** What it serves on, where it does. */
-  readonly relay?: Relay;
+  readonly mirror?: Mirror;
   /** A verified record; a promise holds further ones back. */
   readonly record: (seen: Seen) => void | Promise<void>;
   /** The committee shows that it is there. */
@@ -60,7 +60,7 @@ export class ReaderRole {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(options: ReaderOptions) {
-    const { network, environment, epochs, from, after, alive, relay } = options;
+    const { network, environment, epochs, from, after, alive, mirror } = options;
     this.#follower = new Follower({
       network,
       environment,
@@ -75,10 +75,10 @@ export class ReaderRole {
       events: {
         opened: (opened) => {
           this.#opened = { round: opened.header.round, at: environment.clock.now() };
-          relay?.opened(opened);
+          mirror?.opened(opened);
         },
         record: (verified) => {
-          relay?.record(verified);
+          mirror?.record(verified);
           const { round, time } = verified.record.header;
           const now = environment.clock.now(),
             at = this.#opened?.round === round ? this.#opened.at : undefined;

@@ -24,7 +24,7 @@ import { base64, recordLines } from "./print.ts";
 import type { LocalProcess, RoleProcess } from "./process.ts";
 import { ReaderRole } from "./reader.ts";
 import type { Records } from "./records.ts";
-import { Relay } from "./relay.ts";
+import { Mirror } from "./mirror.ts";
 import { SEARCH_MS } from "./search.ts";
 import { NEWEST } from "./window.ts";
 
@@ -44,13 +44,13 @@ export async function followLog(p: Process): Promise<void> {
   let last: number | undefined;
   const page = openPage(p, epochs, committee.tickets !== undefined);
   const archive = data === undefined || listen.length === 0 ? undefined : folder.archive("archive");
-  const relay = listen.length === 0 ? undefined : new Relay({ ...p, committee, archive });
-  if (relay) {
-    p.onStop(() => relay.stop());
-    p.telemetry.held(() => relay.counts);
+  const mirror = listen.length === 0 ? undefined : new Mirror({ ...p, committee, archive });
+  if (mirror) {
+    p.onStop(() => mirror.stop());
+    p.telemetry.held(() => mirror.counts);
   }
   const { alive } = p.watch(committee, (later) => {
-    relay?.hand(later);
+    mirror?.hand(later);
     if (json) print(manifestLine(later));
   });
   const reader = new ReaderRole({
@@ -59,7 +59,7 @@ export async function followLog(p: Process): Promise<void> {
     alive,
     from: from ?? 0,
     after,
-    relay,
+    mirror,
     record: (seen) => {
       last = seen.record.header.round;
       page?.publish(last, "round", roundEvent(seen));

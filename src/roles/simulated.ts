@@ -15,7 +15,7 @@ import { type Committee, meetCommittee } from "./committee.ts";
 import { CommitteeServer } from "./committee_server.ts";
 import type { Protocol, Refused } from "./errors.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
-import { Relay } from "./relay.ts";
+import { Mirror } from "./mirror.ts";
 import { type Archive, memoryArchive } from "./records.ts";
 import type { Server } from "./server.ts";
 import { type Disk, DurableDisk } from "./simulated_disk.ts";
@@ -41,7 +41,7 @@ export interface SimulationOptions {
   readonly upstream?: readonly (number | undefined)[];
   readonly readers?: number;
   /** How many of the readers, the first ones, listen and serve on; none unless given. */
-  readonly relays?: number;
+  readonly mirrors?: number;
   readonly loss?: number;
   /** Frame delays in ms. */
   readonly delay?: readonly [number, number];
@@ -84,7 +84,7 @@ export class RunningServer implements Running<Server> {
 export interface Reading {
   readonly role: ReaderRole;
   /** What it serves on, where it listens. */
-  readonly relay?: Relay;
+  readonly mirror?: Mirror;
   readonly log: Seen[];
   stopped?: Protocol | Refused;
 }
@@ -249,25 +249,25 @@ export class SimulatedInstance {
 
   /** Starts reader `index`, which may begin at other addresses, and at another round than the first. */
   async startReader(index: number, bootstrap?: readonly string[], from = 0): Promise<void> {
-    const name = `reader ${index}`, serves = index < (this.options.relays ?? 0);
+    const name = `reader ${index}`, serves = index < (this.options.mirrors ?? 0);
     const secret = this.#secret(name), environment = this.#environment(name);
     const listen = serves ? ["/memory/0"] : [];
     const network = this.#network("reader", secret, environment, listen, bootstrap);
     await network.start();
     void this.#meet(name, network, environment, serves).then(({ committee }) => {
-      const relay = serves ? new Relay({ network, environment, committee }) : undefined;
-      const reading: Omit<Reading, "role"> & { role?: ReaderRole } = { log: [], relay };
+      const mirror = serves ? new Mirror({ network, environment, committee }) : undefined;
+      const reading: Omit<Reading, "role"> & { role?: ReaderRole } = { log: [], mirror };
       const { alive } = this.#watch(network, environment, committee, (error) => {
         reading.stopped = error;
         reading.role?.stop();
-      }, (lineage) => relay?.hand(lineage));
+      }, (lineage) => mirror?.hand(lineage));
       reading.role = new ReaderRole({
         network,
         environment,
         epochs: committee.epochs,
         alive,
         from,
-        relay,
+        mirror,
         record: (seen) => void reading.log.push(seen),
         stopped: (error) => void (reading.stopped = error),
       });

@@ -1,11 +1,12 @@
 /** Readers that serve on what they verified: who follows whom, and what one that lies can do. */
 import assert from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
+import { Zipnet } from "../../src/mod.ts";
 import { signer } from "../../src/protocol/keys.ts";
 import { SimulatedInstance, type SimulationOptions } from "../../src/roles/simulated.ts";
 import type { Network } from "../../src/universe/network.ts";
 
-const OPTIONS = { servers: 3, clients: 4, relays: 0, delay: [1, 5] } as const;
+const OPTIONS = { servers: 3, clients: 4, mirrors: 0, delay: [1, 5] } as const;
 
 /** An instance whose readers all read. */
 async function reading(options: Partial<SimulationOptions> & { readonly seed: number }) {
@@ -43,15 +44,15 @@ const newest = (world: SimulatedInstance) =>
 const address = ({ self }: Network) => `/memory/${self.id}`;
 
 Deno.test("100 readers spread over 5 that serve, and the servers have a few subscribers", async () => {
-  const seed = 2_100, world = await reading({ seed, readers: 105, relays: 5 });
+  const seed = 2_100, world = await reading({ seed, readers: 105, mirrors: 5 });
   await world.universe.advance(60_000);
   await all(world, newest(world) + 3);
   const counts = world.servers.map((server) => server!.role.counts);
   for (const { live, windows } of counts) {
     assert.ok(live <= 3 && windows <= 3, `seed ${seed}: ${live} and ${windows} at a server`);
   }
-  const relays = world.readers.slice(0, 5).map(({ role: { relay } }) => relay!.counts);
-  for (const { live, windows } of relays) {
+  const mirrors = world.readers.slice(0, 5).map(({ role: { mirror } }) => mirror!.counts);
+  for (const { live, windows } of mirrors) {
     assert.ok(live >= 6 && windows >= 6, `seed ${seed}: ${live} and ${windows} at a reader`);
   }
 });
@@ -70,7 +71,7 @@ function chain(world: SimulatedInstance, length: number): void {
 
 Deno.test("readers in a row, each of whom reaches the one before alone, all reach the head", async () => {
   for (const seed of [2_110]) {
-    const world = await reading({ seed, readers: 4, relays: 4 });
+    const world = await reading({ seed, readers: 4, mirrors: 4 });
     chain(world, 4);
     await all(world, newest(world) + 12);
   }
@@ -78,10 +79,11 @@ Deno.test("readers in a row, each of whom reaches the one before alone, all reac
 
 Deno.test("two readers that follow each other are both at the head once one reaches it", async () => {
   for (const seed of [2_120, 2_121]) {
-    const world = await reading({ seed, readers: 2, relays: 2 }), { universe } = world;
+    const world = await reading({ seed, readers: 2, mirrors: 2 }), { universe } = world;
     const [one, two] = world.readers.map(({ network }) => network);
     universe.partition([[one, two]]);
-    const follow = () => world.readers.every(({ role: { relay } }) => relay!.counts.windows === 1);
+    const follow = () =>
+      world.readers.every(({ role: { mirror } }) => mirror!.counts.windows === 1);
     assert.ok(await universe.run(follow, 120_000), `seed ${seed}: each follows the other`);
     const round = newest(world);
     universe.heal();
@@ -90,7 +92,7 @@ Deno.test("two readers that follow each other are both at the head once one reac
 });
 
 Deno.test("a reader that knows another reader's address alone follows the instance", async () => {
-  const seed = 2_130, world = await reading({ seed, readers: 1, relays: 2 });
+  const seed = 2_130, world = await reading({ seed, readers: 1, mirrors: 2 });
   const [{ network }] = world.readers, apart = [...world.servers, ...world.aggregators];
   const secret = world.universe.randomness("secret of reader 1").bytes(32);
   const id = hex(signer(secret).key);
@@ -104,7 +106,7 @@ Deno.test("a reader that knows another reader's address alone follows the instan
 });
 
 Deno.test("a reader that serves dies, and those who followed it go on", async () => {
-  const seed = 2_140, world = await reading({ seed, readers: 12, relays: 3 });
+  const seed = 2_140, world = await reading({ seed, readers: 12, mirrors: 3 });
   await world.universe.advance(30_000);
   world.crash(world.readers[0]);
   world.readers.shift();
@@ -112,7 +114,7 @@ Deno.test("a reader that serves dies, and those who followed it go on", async ()
 });
 
 Deno.test("who serves from its memory says what it lacks, and a late reader has it from elsewhere", async () => {
-  const seed = 2_150, world = await reading({ seed, readers: 1, relays: 2 });
+  const seed = 2_150, world = await reading({ seed, readers: 1, mirrors: 2 });
   await all(world, 8);
   // Reader 1 begins late, and holds the last records alone.
   await world.startReader(1, undefined, 8);
@@ -131,4 +133,34 @@ Deno.test("who serves from its memory says what it lacks, and a late reader has 
     8,
   ]);
   assert.ok(log.every(({ linked }) => linked));
+});
+
+Deno.test("sdk: a reader that listens is read on from; a binding that publishes serves nothing", async () => {
+  const seed = 2_160, world = await reading({ seed, readers: 1 }), made: Network[] = [];
+  const bind = (name: string) => {
+    const { environment, network } = world.binding(name);
+    return Zipnet.bind("mosaik.universe", "simulated", {
+      environment,
+      network: (role, secret, listen) => made[made.push(network(role, secret, listen)) - 1],
+    });
+  };
+  const mirror = bind("mirror"), other = bind("other"), listen = ["/memory/0"];
+  await world.settle(mirror.reader({ listen }));
+  const reader = await world.settle(other.reader());
+  const [serves, reads] = made;
+  const known = () => reads.peers("reader").some(({ id }) => id === serves.self.id);
+  assert.ok(await world.run(known, 60_000), `seed ${seed}: it is found`);
+  // Nothing but the one that serves is within reach from now on.
+  for (const it of [...world.servers, ...world.aggregators]) {
+    world.universe.cut(it!.network, reads);
+  }
+  const records = reader.records()[Symbol.asyncIterator](), to = newest(world) + 4;
+  let round = 0;
+  while (round < to) round = (await world.settle(records.next())).value.round;
+  await assert.rejects(mirror.submitter(), /publishes serves nothing/);
+  const submits = bind("submits");
+  await world.settle(submits.submitter());
+  await assert.rejects(submits.reader({ listen }), /publishes serves nothing/);
+  assert.ok((await world.settle(submits.reader())) !== undefined, "it reads as ever");
+  for (const bound of [mirror, other, submits]) await world.settle(bound.close());
 });

@@ -15,7 +15,7 @@ import { LineageFeed } from "./lineage_feed.ts";
 import type { Archive } from "./records.ts";
 
 /** What it works with. */
-export interface RelayOptions {
+export interface MirrorOptions {
   readonly network: Network;
   readonly environment: Environment;
   readonly committee: Committee;
@@ -24,14 +24,14 @@ export interface RelayOptions {
 }
 
 /** See the module comment. */
-export class Relay {
+export class Mirror {
   readonly #feed: Feed;
   readonly #lineage: LineageFeed;
   readonly #archivist: Archivist | undefined;
   #shown = 0;
 
   /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
-  constructor(readonly options: RelayOptions) {
+  constructor(readonly options: MirrorOptions) {
     const { network, committee: { epochs, lineage }, archive } = options;
     this.#feed = new Feed(epochs.root, archive);
     this.#archivist = archive && new Archivist({
