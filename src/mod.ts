@@ -36,6 +36,7 @@ import { Protocol, Refused, Shutdown, WrongUniverse } from "./roles/errors.ts";
 import type { SendOptions, Submission } from "./roles/outbox.ts";
 import { Backlog } from "./roles/queue.ts";
 import { ReaderRole, type Seen } from "./roles/reader.ts";
+import { Mirror } from "./roles/mirror.ts";
 import type { Environment } from "./universe/environment.ts";
 import type { Role } from "./universe/network.ts";
 
@@ -145,6 +146,12 @@ export interface ReaderOptions {
    * stopped asks for the round after its last record; a round is read once, wherever it begins.
    */
   readonly from?: number;
+  /**
+   * Multiaddrs to listen at: other readers find this one, and read on from it. It serves the newest
+   * records that it verified. Default none: nobody learns of it. A binding that publishes serves
+   * nothing, so that no address of a client is ever told.
+   */
+  readonly listen?: readonly string[];
 }
 
 /**
@@ -183,6 +190,8 @@ export class Zipnet {
   readonly #universe: Uint8Array;
   readonly #instance: Uint8Array;
   #closed = false;
+  /** What this binding does for good: it publishes, or it serves. */
+  #does: "publishes" | "serves" | undefined;
 
   private constructor(
     readonly universe: string,
@@ -224,6 +233,7 @@ export class Zipnet {
 
   /** Takes part as a client, once the committee was met. Rejects with `ConnectTimeout` or `Refused`. */
   async submitter(): Promise<Submitter> {
+    this.#chooses("publishes");
     const secret = this.options.secret === undefined
       ? this.#environment.random(32)
       : nodeSeed(this.options.secret);
@@ -267,7 +277,7 @@ export class Zipnet {
 
   /**
    * Reads every record from a round on, the first one unless given. Rejects with `ConnectTimeout`,
-   * `Refused`, or `Protocol` for a round that is none.
+   * `Refused`, or `Protocol` for a round that is none, or to serve where this binding publishes.
    *
    * @example
    * ```ts
@@ -282,24 +292,27 @@ export class Zipnet {
    * await world.settle(zipnet.close());
    * ```
    */
-  async reader({ from = 0 }: ReaderOptions = {}): Promise<Reader> {
+  async reader({ from = 0, listen = [] }: ReaderOptions = {}): Promise<Reader> {
     if (!Number.isSafeInteger(from) || from < 0 || from === Number.MAX_SAFE_INTEGER) {
       throw new Protocol(`from: expected a round from 0 to 2^53 - 2, got ${from}`);
     }
-    const random = this.#environment.random(32);
-    const { network, epochs, follow, stop } = await this.#join("reader", random);
+    if (listen.length > 0) this.#chooses("serves");
+    const environment = this.#environment, random = environment.random(32);
+    const { network, committee, epochs, follow, stop } = await this.#join("reader", random, listen);
+    const mirror = listen.length > 0 ? new Mirror({ network, environment, committee }) : undefined;
     const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
     const end = (error?: Protocol | Refused) => {
       watch.stop();
       role.stop();
       backlog.end(error);
     };
-    const watch = follow(end);
+    const watch = follow(end, (lineage) => mirror?.hand(lineage));
     const role = new ReaderRole({
       network,
-      environment: this.#environment,
+      environment,
       epochs,
       from,
+      mirror,
       record: (seen) => backlog.push(publish(seen)),
       alive: watch.alive,
       stopped: end,
@@ -324,14 +337,24 @@ export class Zipnet {
     this.#open.clear();
   }
 
-  async #join(role: Role, secret: Uint8Array): Promise<Joined> {
+  #chooses(does: "publishes" | "serves"): void {
+    if (this.#does !== undefined && this.#does !== does) {
+      throw new Protocol(
+        "listen: a binding that publishes serves nothing, since that tells where its client is: " +
+          "read without `listen`, or serve on another host",
+      );
+    }
+    this.#does = does;
+  }
+
+  async #join(role: Role, secret: Uint8Array, listen?: readonly string[]): Promise<Joined> {
     if (this.#closed) throw new Shutdown("this binding is closed");
     return await join(role, secret, {
       universe: { id: this.#universe, name: this.universe },
       instance: { id: this.#instance, name: this.instance },
       environment: this.#environment,
       options: this.options,
-    });
+    }, listen);
   }
 
   #keep<T extends { close(): Promise<void> }>(closable: T): T {

@@ -268,6 +268,14 @@ function reader(
       `${parser.both("page")} shows rounds as they come: leave it out with --verify or --archive`,
     );
   }
+  if (values.listen?.length && (verify || archive !== undefined)) {
+    parser.refuse(
+      `${
+        parser.both("listen")
+      } serves on what is read as it comes: leave it out with --verify or ` +
+        "--archive",
+    );
+  }
   if (manifest !== undefined && archive === undefined) {
     parser.refuse(
       `${parser.both("manifest")} needs ${

@@ -23,8 +23,9 @@ import { Folding } from "./folding.ts";
 import { Follower } from "./follower.ts";
 import { OPENED_FRAME, ROSTER_FRAME } from "./handover.ts";
 import type { FeedCounts } from "./limits.ts";
+import { LineageFeed } from "./lineage_feed.ts";
 import { Link } from "./link.ts";
-import { instanceStreams, SERVER_REGISTRY } from "./streams.ts";
+import { instanceStreams } from "./streams.ts";
 
 /** What an aggregator is made of. */
 export interface AggregatorOptions {
@@ -47,10 +48,8 @@ interface Live {
 export class Aggregator {
   /** To each server of the newest epoch, or to the one above, by its key as hex. */
   readonly #links = new Map<string, Link>();
-  /** Who is told of each change of the committee. */
-  readonly #curious = new Set<Stream>();
   #epochs!: Epochs;
-  #lineage!: Uint8Array;
+  #lineage!: LineageFeed;
   #feed!: Feed;
   #alive: (() => void) | undefined;
   #follower: Follower | undefined;
@@ -68,16 +67,7 @@ export class Aggregator {
     const { network, environment } = this.options;
     this.#alive = alive;
     this.#epochs = epochs;
-    this.#lineage = lineage;
-    network.serve(SERVER_REGISTRY, (stream) => {
-      this.#curious.add(stream);
-      stream.limit(0);
-      stream.send(this.#lineage);
-      return {
-        frame: () => stream.close("nothing is expected here"),
-        closed: () => this.#curious.delete(stream),
-      };
-    });
+    this.#lineage = new LineageFeed(network, lineage);
     const streams = instanceStreams(epochs.parameters);
     this.#feed = new Feed(epochs.root);
     this.#feed.serve(network, epochs.parameters);
@@ -126,8 +116,7 @@ export class Aggregator {
 
   /** The epochs were added to: this is the lineage from now on. */
   hand(lineage: Uint8Array): void {
-    this.#lineage = lineage;
-    for (const stream of this.#curious) stream.send(lineage);
+    this.#lineage.hand(lineage);
   }
 
   /** Another committee: no round of the old one goes on, and each server begins anew with its roster. */

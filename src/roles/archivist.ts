@@ -1,7 +1,7 @@
 /**
- * Keeps a server's archive whole: each certified record is added that follows the one before. What
- * the archive lacks (a disk that was wiped, a crash before a record was written, a member that is
- * new) comes from the other servers, verified, until it links up with what is certified here.
+ * Keeps an archive whole, a server's or a reader's: each certified record is added that follows the
+ * one before. What the archive lacks (a disk that was wiped, a crash before a record was written, a
+ * member that is new) comes from others, verified, until it links up with what is certified here.
  */
 import { equal } from "../protocol/bytes.ts";
 import { checkLink, genesis, type Head, headOf, type Verified } from "../protocol/chain.ts";
@@ -15,7 +15,7 @@ import {
   type Record,
 } from "../protocol/record.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network } from "../universe/network.ts";
+import type { Network, Peer } from "../universe/network.ts";
 import type { Epochs } from "./epochs.ts";
 import { Follower } from "./follower.ts";
 import type { Archive } from "./records.ts";
@@ -28,6 +28,8 @@ export interface ArchivistOptions {
   readonly archive: Archive;
   /** A record was added that came from others. */
   readonly grown?: () => void;
+  /** Whom it asks for what is missing, best first; the servers unless given. */
+  readonly candidates?: () => readonly Peer[];
 }
 
 /** See the module comment. */
@@ -122,7 +124,7 @@ export class Archivist {
       from: 0,
       after: this.#last(),
       complete: Infinity,
-      candidates: () => network.peers("server"),
+      candidates: this.options.candidates ?? (() => network.peers("server")),
       live: false,
       events: {
         record: (verified) => {

@@ -94,8 +94,9 @@ export async function judgeCommittee(
   attesting: () => Terms | undefined,
   { epochs }: Committee,
 ): Promise<CommitteeTickets | undefined> {
-  const { options: { role, attestation: { anchor } }, attestation: { required } } = p;
+  const { options: { role, listen, attestation: { anchor } }, attestation: { required } } = p;
   const attestation = required || anchor !== undefined ? attesting() : undefined;
   if (!attestation) return undefined;
-  return await judgeTickets({ ...p, attestation, epochs, serves: role === "aggregator" });
+  const serves = role === "aggregator" || (role === "reader" && listen.length > 0);
+  return await judgeTickets({ ...p, attestation, epochs, serves });
 }

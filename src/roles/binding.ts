@@ -6,7 +6,7 @@ import { type Fingerprint, unhex } from "../protocol/bytes.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Role } from "../universe/network.ts";
 import type { Attestation as Terms } from "./attestation.ts";
-import { meetCommittee } from "./committee.ts";
+import { type Committee, meetCommittee } from "./committee.ts";
 import { type CommitteeTickets, judgeTickets } from "./committee_tickets.ts";
 import type { Epochs } from "./epochs.ts";
 import { Protocol, type Refused } from "./errors.ts";
@@ -45,8 +45,8 @@ export interface BindOptions {
   readonly minParticipants?: number;
   /** Time, randomness and where observations go. Default: the system's, and nowhere. */
   readonly environment?: Environment;
-  /** Another network than libp2p, for instance a simulated one. */
-  readonly network?: (role: Role, secret: Uint8Array) => Network;
+  /** Another network than libp2p, for instance a simulated one; `listen` is a reader's. */
+  readonly network?: (role: Role, secret: Uint8Array, listen?: readonly string[]) => Network;
 }
 
 /** Which instance, with the ids that its names come to. */
@@ -60,29 +60,35 @@ export interface Bound {
 /** A node that has met its committee. */
 export interface Joined {
   readonly network: Network;
+  readonly committee: Committee;
   readonly epochs: Epochs;
   /** What a client shows where it is asked for something. */
   readonly own: OwnEvidenceOptions;
   /** Where the servers are judged by their quotes. */
   readonly tickets?: CommitteeTickets;
-  /** Follows the committee from epoch to epoch. */
-  follow(refused: (error: Refused) => void): Watch;
+  /** Follows the committee from epoch to epoch; `changed` as in `WatchOptions`. */
+  follow(refused: (error: Refused) => void, changed?: (lineage: Uint8Array) => void): Watch;
   /** Stops all of it. */
   stop(): Promise<void>;
 }
 
-/** Starts a node and meets the committee. Rejects with `ConnectTimeout`, `Refused`, `Attestation`. */
+/**
+ * Starts a node, which listens at some addresses where it is to serve on, and meets the committee.
+ * Rejects with `ConnectTimeout`, `Refused`, `Attestation`.
+ */
 export async function join(
   role: Role,
   secret: Uint8Array,
   { universe, instance, environment, options }: Bound,
+  listen: readonly string[] = [],
 ): Promise<Joined> {
   const { bootstrap, committee: pin, connectTimeout: timeout = 30_000, network: make } = options;
   const attestation = await termsOf(options);
-  const network = make?.(role, secret) ?? (await import("../universe/libp2p.ts")).libp2pNetwork({
-    ...{ environment, secret, role, universe: universe.id, instance: instance.id },
-    ...{ listen: [], bootstrap: [...bootstrap ?? []] },
-  });
+  const network = make?.(role, secret, listen) ??
+    (await import("../universe/libp2p.ts")).libp2pNetwork({
+      ...{ environment, secret, role, universe: universe.id, instance: instance.id },
+      ...{ listen: [...listen], bootstrap: [...bootstrap ?? []] },
+    });
   try {
     await network.start();
     const common = { network, environment, instance, timeout };
@@ -92,10 +98,12 @@ export async function join(
       pin: pin === undefined ? undefined : unhex(pin, 32) as Fingerprint,
     });
     const { epochs } = committee, judges = options.measurements ?? options.anchor;
-    const tickets = judges && attestation && await judgeTickets({ ...common, attestation, epochs });
+    const serves = listen.length > 0;
+    const tickets = judges && attestation &&
+      await judgeTickets({ ...common, attestation, epochs, serves });
     return {
-      ...{ network, epochs, tickets, own: { attestation, token: options.token } },
-      follow: (refused) => watchCommittee({ ...common, committee, refused }),
+      ...{ network, committee, epochs, tickets, own: { attestation, token: options.token } },
+      follow: (refused, changed) => watchCommittee({ ...common, committee, refused, changed }),
       async stop() {
         tickets?.stop();
         await network.stop();

@@ -1,6 +1,6 @@
 /**
  * How a client, reader or aggregator gets to know the committee: its lineage, signed by every
- * member, from any server or aggregator that has it; against the pin where there is one.
+ * member, from anyone who has it and serves; against the pin where there is one.
  */
 import { type Fingerprint, hex } from "../protocol/bytes.ts";
 import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
@@ -9,6 +9,7 @@ import type { Network, Peer } from "../universe/network.ts";
 import { diagnosis } from "./diagnosis.ts";
 import { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Refused } from "./errors.ts";
+import { isMirror } from "./holders.ts";
 import { Link } from "./link.ts";
 import { SERVER_REGISTRY } from "./streams.ts";
 
@@ -27,6 +28,12 @@ export interface MeetOptions {
 /** Those who can answer for an instance: aggregators and servers, in the order given. */
 export function holders(network: Network, ...roles: readonly ("aggregator" | "server")[]): Peer[] {
   return roles.flatMap((role) => network.peers(role));
+}
+
+/** Whom to ask for the committee: readers ask those who serve too, after all others. */
+function introducers(network: Network): Peer[] {
+  const mirrors = network.self.role === "reader" ? network.peers("reader").filter(isMirror) : [];
+  return [...holders(network, "server", "aggregator"), ...mirrors];
 }
 
 /** A committee that was met. */
@@ -58,8 +65,7 @@ export function meetCommittee(options: MeetOptions): Promise<Committee> {
     };
     /** Holders of another committee; one of them alone may be behind, or lie. */
     const refusing = new Map<string, Refused>();
-    const others = () =>
-      holders(network, "server", "aggregator").filter(({ id }) => !refusing.has(id));
+    const others = () => introducers(network).filter(({ id }) => !refusing.has(id));
     let unreached: { readonly id: string; readonly reason: string } | undefined;
     const cancel = clock.after(options.timeout, () => {
       const [refused] = refusing.values();

@@ -1,9 +1,9 @@
 /**
  * The two public feeds, as whoever holds them serves them on: opened headers of the live round, and
- * certified records. They prove themselves, so any server or aggregator may be the source.
+ * certified records. They prove themselves, so any server, aggregator or reader may be the source.
  *
  * Frames. live-round, out: u32 length ‖ opened header ‖ roster proof of the subscriber, where it
- * stands in the roster. broadcasts: see `window.ts`.
+ * stands in the roster and the source knows that. broadcasts: see `window.ts`.
  */
 import { type RecordHash, Writer } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -26,7 +26,7 @@ export class Feed {
   readonly #live = new Set<Stream>();
   readonly #windows = new Set<Window>();
   #opened:
-    | { readonly opened: OpenedHeader; readonly roster: Roster; readonly bytes: Uint8Array }
+    | { readonly opened: OpenedHeader; readonly roster?: Roster; readonly bytes: Uint8Array }
     | undefined;
 
   readonly #limits: FeedLimits;
@@ -81,8 +81,8 @@ export class Feed {
     });
   }
 
-  /** A header was opened by all servers. */
-  opened(opened: OpenedHeader, roster: Roster): void {
+  /** A header was opened by all servers; without its roster nobody is told where it stands in it. */
+  opened(opened: OpenedHeader, roster?: Roster): void {
     this.#opened = { opened, roster, bytes: encodeOpened(opened) };
     for (const stream of this.#live) this.#sendLive(stream);
   }
@@ -108,9 +108,11 @@ export class Feed {
   #sendLive(stream: Stream): void {
     if (!this.#opened || this.#opened.opened.header.round <= this.newest) return;
     const { roster, bytes } = this.#opened;
-    const index = roster.indexOf(stream.peer.key);
+    const index = roster?.indexOf(stream.peer.key);
     const out = new Writer().vector(bytes);
-    if (index !== undefined) out.bytes(encodeProof({ index, path: roster.path(index) }));
+    if (roster && index !== undefined) {
+      out.bytes(encodeProof({ index, path: roster.path(index) }));
+    }
     stream.send(out.end());
   }
 }

@@ -14,6 +14,7 @@ import { decodeProof, type RosterProof } from "../protocol/roster.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream } from "../universe/network.ts";
 import type { Epochs } from "./epochs.ts";
+import { Lag } from "./lag.ts";
 import { Link } from "./link.ts";
 import { Search } from "./search.ts";
 import { instanceStreams } from "./streams.ts";
@@ -62,8 +63,10 @@ export interface FollowerOptions {
   readonly complete?: number;
   /** Holders that would do, best first. */
   readonly candidates: () => readonly Peer[];
-  /** Whether opened headers are wanted too. */
-  readonly live: boolean;
+  /** Whether opened headers are wanted too; of whom, best first, where not of the same. */
+  readonly live: boolean | (() => readonly Peer[]);
+  /** A holder that is late is left for another, and a server for whoever else serves. */
+  readonly choosy?: boolean;
   readonly events: FollowerEvents;
 }
 
@@ -74,6 +77,7 @@ export class Follower {
   readonly #search: Search;
   readonly #broadcasts: Link;
   readonly #live: Link | undefined;
+  readonly #lag: Lag | undefined;
   readonly #unsubscribe: () => void;
   /** Round of the newest header seen of the newest epoch. */
   #shown = 0;
@@ -81,7 +85,7 @@ export class Follower {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(readonly options: FollowerOptions) {
-    const { network, environment, epochs, after } = options;
+    const { network, environment, epochs, after, choosy: sparesServers } = options;
     const streams = instanceStreams(epochs.parameters);
     this.#chain = epochs.chain();
     if (after) {
@@ -89,7 +93,7 @@ export class Follower {
       this.#started = true;
     }
     this.#search = new Search(options);
-    const common = { network, clock: environment.clock };
+    const common = { network, clock: environment.clock, sparesServers };
     this.#broadcasts = new Link({
       ...common,
       candidates: () => this.#search.candidates(this.#wanted),
@@ -108,9 +112,16 @@ export class Follower {
     if (options.live) {
       this.#live = new Link({
         ...common,
-        candidates: () => this.#search.current(options.candidates()),
+        candidates: () => this.#search.current(this.#heralds()),
         kind: streams.liveRound,
-        events: () => ({ frame: (bytes) => this.#opened(bytes), closed: () => {} }),
+        events: ({ peer }) => ({ frame: (bytes) => this.#header(bytes, peer), closed: () => {} }),
+      });
+    }
+    if (options.choosy) {
+      this.#lag = new Lag({
+        ...common,
+        parameters: epochs.parameters,
+        late: (behind) => this.#late(behind),
       });
     }
     this.#unsubscribe = epochs.onChange(() => this.#changed());
@@ -134,14 +145,13 @@ export class Follower {
 
   /** Follows at this holder from now on, where it comes first among the candidates. */
   attend({ id }: Peer): void {
-    const { candidates } = this.options;
     const first = (of: readonly Peer[]) => of[0]?.id === id;
     const elsewhere = (link: Link | undefined) => link?.stream && link.stream.peer.id !== id;
     const reason = "another holder is preferred";
     if (elsewhere(this.#broadcasts) && first(this.#search.candidates(this.#wanted))) {
       this.#broadcasts.drop(reason);
     }
-    if (elsewhere(this.#live) && first(this.#search.current(candidates()))) {
+    if (elsewhere(this.#live) && first(this.#search.current(this.#heralds()))) {
       this.#live!.drop(reason);
     }
   }
@@ -151,6 +161,7 @@ export class Follower {
     this.#ended = true;
     this.#unsubscribe();
     this.#search.close();
+    this.#lag?.close();
     this.#broadcasts.close();
     this.#live?.close();
   }
@@ -171,8 +182,30 @@ export class Follower {
     }
   }
 
-  #opened(bytes: Uint8Array): void {
+  /** Whom to ask for headers. */
+  #heralds(): readonly Peer[] {
+    const { live, candidates } = this.options;
+    return typeof live === "function" ? live() : candidates();
+  }
+
+  /** Leaves a holder of records that is late; where nothing new came at all, that of headers too. */
+  #late(behind: boolean): void {
+    const late = behind ? [this.#broadcasts] : [this.#broadcasts, this.#live];
+    for (const link of late) if (link?.stream) this.#search.late(link.stream.peer);
+    for (const link of late) link?.drop(behind ? "it is behind others" : "nothing new came");
+  }
+
+  #header(bytes: Uint8Array, peer: Peer): void {
     if (this.#ended) return;
+    try {
+      this.#opened(bytes);
+    } catch (error) {
+      if (error instanceof ProtocolError) this.#search.refuse(peer);
+      throw error;
+    }
+  }
+
+  #opened(bytes: Uint8Array): void {
     const { epochs, events } = this.options;
     const reader = new Reader(bytes, "live round");
     const frame = reader.bounded(1, openedBytes(MAX_SERVERS), "opened header");
@@ -183,6 +216,9 @@ export class Follower {
     const proof = reader.left > 0 ? decodeProof(reader.bytes(reader.left)) : undefined;
     if (opened.header.round <= this.#chain.head.round) return;
     checkOpens(manifest, opened);
+    const { previous } = opened.header, { hash } = this.#chain.head;
+    if (equal(previous, hash) || equal(previous, manifest.root)) this.#lag?.came();
+    else this.#lag?.behind();
     if (opened.header.round > this.#shown) {
       this.#shown = opened.header.round;
       events.alive?.();
@@ -195,7 +231,7 @@ export class Follower {
     if (this.#ended) return;
     const offered = new Reader(bytes, "missing records").u64();
     // There is none yet, and the first one will be sent; where there must be some, others have them.
-    if (offered === 0 && this.options.complete !== Infinity) return;
+    if (offered === 0 && this.options.complete !== Infinity) return this.#lag?.behind();
     if (offered === 0) return this.#broadcasts.drop("it has no record");
     if (offered <= this.#wanted || offered === NEWEST) {
       throw new ProtocolError("range", `round ${offered} offered for ${this.#wanted}`);
@@ -246,10 +282,15 @@ export class Follower {
     this.#started = true;
     this.#search.found();
     events.alive?.();
+    this.#lag?.came();
     const busy = events.record(verified);
     const acknowledge = () => void stream.send(u64(round + 1));
-    if (busy) void busy.then(acknowledge);
-    else acknowledge();
+    if (!busy) return acknowledge();
+    const done = this.#lag?.hold();
+    void busy.then(() => {
+      done?.();
+      acknowledge();
+    });
   }
 
   /** A certified record of a later round that does not link: what lies between was missed. */

@@ -8,6 +8,9 @@ import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../univers
 /** First and longest pause between attempts. */
 const PAUSE_MS = 100, MAX_PAUSE_MS = 5_000;
 
+/** Time at a server until another is looked for, ms; twice as long each time, so often. */
+const SPARE_MS = 5_000, MAX_SPARED = 6;
+
 /** Peers that are remembered as tried; beyond, all are tried again. */
 const MAX_TRIED = 256;
 
@@ -24,6 +27,8 @@ export interface LinkOptions {
   readonly events: (stream: Stream) => StreamEvents;
   /** Longest pause between attempts in ms; 5 s unless given. */
   readonly maxPause?: number;
+  /** A server is left again for another that came to be known, where that comes first. */
+  readonly sparesServers?: boolean;
   /** An attempt failed. */
   readonly failed?: (peer: Peer, reason: string) => void;
 }
@@ -36,6 +41,7 @@ export class Link {
   #pause = PAUSE_MS;
   #cancel: (() => void) | undefined;
   #last: string | undefined;
+  #spared = 0;
   /** Who was tried since a frame came. */
   readonly #tried = new Set<string>();
   readonly #unsubscribe: () => void;
@@ -89,6 +95,7 @@ export class Link {
   #events(stream: Stream): StreamEvents {
     const inner = this.options.events(stream);
     this.#stream = stream;
+    if (this.options.sparesServers && stream.peer.role === "server") this.#spare(stream);
     return {
       frame: (bytes) => {
         this.#pause = PAUSE_MS;
@@ -102,6 +109,17 @@ export class Link {
         this.#later();
       },
     };
+  }
+
+  #spare(stream: Stream): void {
+    const { clock, candidates } = this.options, ms = SPARE_MS * 2 ** this.#spared;
+    clock.after(ms, () => {
+      if (this.#stream !== stream) return;
+      const first = candidates()[0]?.role ?? "server";
+      if (first === "server") return this.#spare(stream);
+      this.#spared = Math.min(this.#spared + 1, MAX_SPARED);
+      stream.close("others serve too");
+    });
   }
 
   #later(): void {

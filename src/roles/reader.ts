@@ -1,15 +1,17 @@
 /**
  * The event loop of a reader: it follows the records, verifies each, and hands on what landed. It
- * stops at the first record that does not verify.
+ * stops at the first record of a server that does not verify; whoever else sends one is passed over.
  */
+import { equal } from "../protocol/bytes.ts";
 import type { ProtocolError } from "../protocol/errors.ts";
 import type { Verified } from "../protocol/chain.ts";
 import type { Environment } from "../universe/environment.ts";
-import type { Network } from "../universe/network.ts";
-import { holders } from "./committee.ts";
+import type { Network, Peer } from "../universe/network.ts";
 import type { Epochs } from "./epochs.ts";
 import { Protocol } from "./errors.ts";
 import { Follower } from "./follower.ts";
+import { feedHolders } from "./holders.ts";
+import type { Mirror } from "./mirror.ts";
 import { SEARCH_MS } from "./search.ts";
 
 /**
@@ -38,6 +40,8 @@ export interface ReaderOptions {
   readonly from: number;
   /** The certified record to go on after, whatever `from` says. */
   readonly after?: Uint8Array;
+  /** What it serves on, where it does. */
+  readonly mirror?: Mirror;
   /** A verified record; a promise holds further ones back. */
   readonly record: (seen: Seen) => void | Promise<void>;
   /** The committee shows that it is there. */
@@ -56,7 +60,7 @@ export class ReaderRole {
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
   constructor(options: ReaderOptions) {
-    const { network, environment, epochs, from, after, alive } = options;
+    const { network, environment, epochs, from, after, alive, mirror } = options;
     this.#follower = new Follower({
       network,
       environment,
@@ -65,13 +69,16 @@ export class ReaderRole {
       after,
       lead: LEAD_ROUNDS,
       complete: SEARCH_MS,
-      candidates: () => holders(network, "aggregator", "server"),
-      live: true,
+      candidates: () => feedHolders(network, "records"),
+      live: () => feedHolders(network, "headers"),
+      choosy: true,
       events: {
-        opened: ({ header }) => {
-          this.#opened = { round: header.round, at: environment.clock.now() };
+        opened: (opened) => {
+          this.#opened = { round: opened.header.round, at: environment.clock.now() };
+          mirror?.opened(opened);
         },
         record: (verified) => {
+          mirror?.record(verified);
           const { round, time } = verified.record.header;
           const now = environment.clock.now(),
             at = this.#opened?.round === round ? this.#opened.at : undefined;
@@ -87,7 +94,10 @@ export class ReaderRole {
           options.gap?.(from, to);
         },
         alive,
-        bad: (error: ProtocolError) => {
+        bad: (error: ProtocolError, peer: Peer) => {
+          if (!epochs.all.some(({ servers }) => servers.some((key) => equal(key, peer.key)))) {
+            return true;
+          }
           options.stopped(
             new Protocol(
               `stopped after round ${this.#follower.chain.head.round}: ${error.message}`,

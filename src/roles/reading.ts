@@ -1,6 +1,7 @@
 /**
- * What a reader's process does: it follows the log and keeps its place, or verifies it up to the
- * newest record, from the network or from an archive's files.
+ * What a reader's process does: it follows the log, keeps its place, and serves on what it verified
+ * where it listens; or it verifies the log up to the newest record, from the network or from an
+ * archive's files.
  *
  * The place is the certified record that was printed last, saved after it was printed: a process
  * that dies between the two prints that one record again, and none is ever left out.
@@ -14,15 +15,16 @@ import { acceptLineage, decodeLineage } from "../protocol/lineage.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { encodeCertified } from "../protocol/record.ts";
 import { readArchived, Tally } from "./archived.ts";
-import { holders } from "./committee.ts";
 import type { Epochs } from "./epochs.ts";
 import { ConnectTimeout, Protocol, Refused } from "./errors.ts";
 import { Follower } from "./follower.ts";
+import { feedHolders } from "./holders.ts";
 import { instanceEvent, PAGE_FILES, roundEvent } from "./live_page.ts";
 import { base64, recordLines } from "./print.ts";
 import type { LocalProcess, RoleProcess } from "./process.ts";
 import { ReaderRole } from "./reader.ts";
 import type { Records } from "./records.ts";
+import { Mirror } from "./mirror.ts";
 import { SEARCH_MS } from "./search.ts";
 import { NEWEST } from "./window.ts";
 
@@ -30,7 +32,7 @@ type Process = RoleProcess<"reader">;
 
 /** Prints every record once, over all starts of the process. */
 export async function followLog(p: Process): Promise<void> {
-  const { options: { data, from, json }, print } = p;
+  const { options: { data, from, json, listen }, print } = p;
   const folder = data === undefined ? memoryFolder() : openFolder(`${data}/reader`);
   p.onStop(() => folder.close());
   const place = folder.file("place");
@@ -41,13 +43,23 @@ export async function followLog(p: Process): Promise<void> {
   if (json) print(manifestLine(lineage));
   let last: number | undefined;
   const page = openPage(p, epochs, committee.tickets !== undefined);
-  const { alive } = p.watch(committee, (later) => void (json && print(manifestLine(later))));
+  const archive = data === undefined || listen.length === 0 ? undefined : folder.archive("archive");
+  const mirror = listen.length === 0 ? undefined : new Mirror({ ...p, committee, archive });
+  if (mirror) {
+    p.onStop(() => mirror.stop());
+    p.telemetry.held(() => mirror.counts);
+  }
+  const { alive } = p.watch(committee, (later) => {
+    mirror?.hand(later);
+    if (json) print(manifestLine(later));
+  });
   const reader = new ReaderRole({
     ...p,
     epochs,
     alive,
     from: from ?? 0,
     after,
+    mirror,
     record: (seen) => {
       last = seen.record.header.round;
       page?.publish(last, "round", roundEvent(seen));
@@ -147,8 +159,9 @@ function newestRound(
       ...p,
       epochs,
       from: NEWEST,
-      candidates: () => holders(p.network, "aggregator", "server"),
+      candidates: () => feedHolders(p.network, "records"),
       live: false,
+      choosy: true,
       events: {
         record: ({ record }) => {
           follower.close();

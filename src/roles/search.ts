@@ -1,6 +1,6 @@
 /**
- * Whom a follower asks: not who sent something false or left the committee while there are others,
- * and, where every record is wanted, not who lacks the next one.
+ * Whom a follower asks: not who sent something false, left the committee or was late just now while
+ * there are others, and, where every record is wanted, not who lacks the next one.
  */
 import { hex } from "../protocol/bytes.ts";
 import { serverIndex } from "../protocol/manifest.ts";
@@ -10,7 +10,10 @@ import type { FollowerOptions } from "./follower.ts";
 /** Time for which a reader looks for a holder of what others lack, ms, before it accepts a gap. */
 export const SEARCH_MS = 10_000;
 
-/** Holders whose refusal or lack is remembered; beyond, all is forgotten. */
+/** Time for which a holder is passed over that was late, ms. */
+export const LATE_MS = 30_000;
+
+/** Holders whose refusal, lack or lateness is remembered; beyond, all is forgotten. */
 const MAX_REMEMBERED = 1_024;
 
 /** See the module comment. */
@@ -18,6 +21,8 @@ export class Search {
   /** By peer, the first round from which it has records, as it said or showed. */
   readonly #lacking = new Map<string, number>();
   readonly #refused = new Set<string>();
+  /** By peer, until when it is passed over. */
+  readonly #late = new Map<string, number>();
   /** Nobody has it: a gap is accepted until the next record came. */
   #over = false;
   #cancel: (() => void) | undefined;
@@ -35,12 +40,15 @@ export class Search {
     const may = this.#over
       ? all
       : all.filter(({ id }) => (this.#lacking.get(id) ?? wanted) <= wanted);
-    return this.current(some(may, ({ id }) => !this.#refused.has(id)));
+    return this.current(may);
   }
 
-  /** Those of some peers that have not left the committee, unless all did. */
+  /** Those of some peers that sent nothing false, have not left the committee and are in time. */
   current(peers: readonly Peer[]): readonly Peer[] {
-    return some(peers, (peer) => !this.left(peer));
+    const now = this.options.environment.clock.now();
+    const honest = some(peers, ({ id }) => !this.#refused.has(id));
+    const members = some(honest, (peer) => !this.left(peer));
+    return some(members, ({ id }) => (this.#late.get(id) ?? 0) <= now);
   }
 
   /** Whether a peer is a server that is not of the newest epoch. */
@@ -77,6 +85,12 @@ export class Search {
   refuse({ id }: Peer): void {
     if (this.#refused.size >= MAX_REMEMBERED) this.#refused.clear();
     this.#refused.add(id);
+  }
+
+  /** A holder has nothing new. */
+  late({ id }: Peer): void {
+    if (this.#late.size >= MAX_REMEMBERED) this.#late.clear();
+    this.#late.set(id, this.options.environment.clock.now() + LATE_MS);
   }
 
   /** Ends the search. */

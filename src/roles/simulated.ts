@@ -15,6 +15,7 @@ import { type Committee, meetCommittee } from "./committee.ts";
 import { CommitteeServer } from "./committee_server.ts";
 import type { Protocol, Refused } from "./errors.ts";
 import { ReaderRole, type Seen } from "./reader.ts";
+import { Mirror } from "./mirror.ts";
 import { type Archive, memoryArchive } from "./records.ts";
 import type { Server } from "./server.ts";
 import { type Disk, DurableDisk } from "./simulated_disk.ts";
@@ -47,6 +48,8 @@ export interface SimulationOptions {
   /** By aggregator, the one that it hands over to instead of the servers; none unless given. */
   readonly upstream?: readonly (number | undefined)[];
   readonly readers?: number;
+  /** How many of the readers, the first ones, listen and serve on; none unless given. */
+  readonly mirrors?: number;
   readonly loss?: number;
   /** Frame delays in ms. */
   readonly delay?: readonly [number, number];
@@ -88,6 +91,8 @@ export class RunningServer implements Running<Server> {
 /** A reader's log beside its role. */
 export interface Reading {
   readonly role: ReaderRole;
+  /** What it serves on, where it listens. */
+  readonly mirror?: Mirror;
   readonly log: Seen[];
   stopped?: Protocol | Refused;
 }
@@ -252,23 +257,27 @@ export class SimulatedInstance {
     }, () => {});
   }
 
-  /** Starts reader `index`. */
-  async startReader(index: number): Promise<void> {
-    const name = `reader ${index}`;
-    const { network, environment } = this.#node(name, "reader", this.#secret(name));
+  /** Starts reader `index`, which may begin at other addresses, and at another round than the first. */
+  async startReader(index: number, bootstrap?: readonly string[], from = 0): Promise<void> {
+    const name = `reader ${index}`, serves = index < (this.options.mirrors ?? 0);
+    const secret = this.#secret(name), environment = this.#environment(name);
+    const listen = serves ? ["/memory/0"] : [];
+    const network = this.#network("reader", secret, environment, listen, bootstrap);
     await network.start();
-    void this.#meet(name, network, environment).then(({ committee }) => {
-      const reading: { log: Seen[]; role?: ReaderRole } & Pick<Reading, "stopped"> = { log: [] };
+    void this.#meet(name, network, environment, serves).then(({ committee }) => {
+      const mirror = serves ? new Mirror({ network, environment, committee }) : undefined;
+      const reading: Omit<Reading, "role"> & { role?: ReaderRole } = { log: [], mirror };
       const { alive } = this.#watch(network, environment, committee, (error) => {
         reading.stopped = error;
         reading.role?.stop();
-      });
+      }, (lineage) => mirror?.hand(lineage));
       reading.role = new ReaderRole({
         network,
         environment,
         epochs: committee.epochs,
         alive,
-        from: 0,
+        from,
+        mirror,
         record: (seen) => void reading.log.push(seen),
         stopped: (error) => void (reading.stopped = error),
       });
@@ -284,13 +293,16 @@ export class SimulatedInstance {
   /** A node of one's own in this instance, as `Zipnet.bind` takes it. */
   binding(name: string): {
     readonly environment: Environment;
-    readonly network: (role: Role, secret: Uint8Array) => Network;
+    readonly network: (role: Role, secret: Uint8Array, listen?: readonly string[]) => Network;
   } {
     const environment = this.#environment(name);
-    return { environment, network: (role, secret) => this.#network(role, secret, environment) };
+    return {
+      environment,
+      network: (role, secret, listen) => this.#network(role, secret, environment, listen),
+    };
   }
 
-  /** Runs virtual time, at most `ms` of it, until a promise settles; gives what it gave. */
+  /** Runs virtual time, at most `ms` of it, until a promise settles. */
   settle<T>(promise: Promise<T>, ms = 600_000): Promise<T> {
     return this.universe.settle(promise, ms);
   }
@@ -364,16 +376,21 @@ export class SimulatedInstance {
     );
   }
 
-  #network(role: Role, secret: Uint8Array, environment: Environment): Network {
-    const listens = role === "server" || role === "aggregator";
+  #network(
+    role: Role,
+    secret: Uint8Array,
+    environment: Environment,
+    listen: readonly string[] = role === "server" || role === "aggregator" ? ["/memory/0"] : [],
+    bootstrap = this.options.bootstrap ?? this.#signers.map(({ key }) => `/memory/${hex(key)}`),
+  ): Network {
     return this.universe.network({
       environment,
       secret,
       universe: universeId(),
       instance: this.id,
       role,
-      listen: listens ? ["/memory/0"] : [],
-      bootstrap: this.options.bootstrap ?? this.#signers.map(({ key }) => `/memory/${hex(key)}`),
+      listen,
+      bootstrap,
     });
   }
 

@@ -17,6 +17,7 @@ import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts
 import type { Attestation } from "./attestation.ts";
 import { type AttestedServers, MAX_ATTESTED, type ServerTicket } from "./attested.ts";
 import { holders } from "./committee.ts";
+import { feedHolders } from "./holders.ts";
 import { Link } from "./link.ts";
 import { MAX_STAPLE_BYTES, SERVER_TICKETS } from "./streams.ts";
 
@@ -116,7 +117,9 @@ export class TicketFeed {
   followAny(complete: () => boolean): () => void {
     const { network, environment: { clock } } = this.options, asked = new Set<string>();
     const candidates = (): Peer[] => {
-      const all = holders(network, "aggregator", "server");
+      const all = network.self.role === "reader"
+        ? feedHolders(network, "lineage")
+        : holders(network, "aggregator", "server");
       if (all.every(({ id }) => asked.has(id))) asked.clear();
       return all.filter(({ id }) => !asked.has(id));
     };

@@ -1,6 +1,6 @@
 /**
- * Follows the committee from epoch to epoch once it was met: its lineage comes again from a server
- * or aggregator whenever it changed, and is taken where it leads on from the epoch that is known.
+ * Follows the committee from epoch to epoch once it was met: its lineage comes again from whoever
+ * serves it whenever it changed, and is taken where it leads on from the epoch that is known.
  *
  * A lineage that leads elsewhere may come from one holder that lies, or from a former member: it is
  * a claim, and other holders are asked. Only where the known committee falls silent while a claim
@@ -12,6 +12,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer } from "../universe/network.ts";
 import { type Committee, holders } from "./committee.ts";
 import { Refused } from "./errors.ts";
+import { feedHolders } from "./holders.ts";
 import { Link } from "./link.ts";
 import { SERVER_REGISTRY } from "./streams.ts";
 
@@ -51,6 +52,7 @@ export interface Watch {
 export function watchCommittee(options: WatchOptions): Watch {
   const { network, environment: { clock, observe }, instance, timeout } = options;
   const { epochs } = options.committee;
+  const reads = network.self.role === "reader";
   const passed = new Map<string, number>(), logged = new Set<string>();
   let claim: string | undefined;
   let since = clock.now(), cancel = () => {};
@@ -123,8 +125,9 @@ export function watchCommittee(options: WatchOptions): Watch {
     network,
     clock,
     kind: SERVER_REGISTRY,
+    sparesServers: reads,
     candidates: () =>
-      holders(network, "server", "aggregator")
+      (reads ? feedHolders(network, "lineage") : holders(network, "server", "aggregator"))
         .filter(({ id }) => (passed.get(id) ?? 0) <= clock.now()),
     events: ({ peer }) => ({ frame: (bytes) => hear(bytes, peer), closed: () => {} }),
   });

@@ -1,8 +1,8 @@
 /**
- * The peers of this instance that a node knows: those it met, and servers and aggregators whose
- * signed entries it holds. What a peer said itself over a link stands above its entry, which only
- * adds addresses to try. Who was met is forgotten `FORGET_MS` after it was last linked or heard of;
- * who never was, with its entry.
+ * The peers of this instance that a node knows: those it met, and servers, aggregators and readers
+ * that can be dialed whose signed entries it holds. What a peer said itself over a link stands above
+ * its entry, which only adds addresses to try. Servers and aggregators that were met are forgotten
+ * `FORGET_MS` after they were last linked or heard of; all others with their entry.
  */
 import { hex } from "../protocol/bytes.ts";
 import type { Environment } from "./environment.ts";
@@ -12,10 +12,12 @@ import { reasonOf } from "./stream.ts";
 
 /** Servers and aggregators that a directory holds. */
 export const MAX_KNOWN = 256;
+/** Readers that a directory holds by their entries alone; whoever is linked is held besides. */
+export const MAX_READERS = 64;
 /** How long a peer that nobody is linked with stays known, in milliseconds. */
 export const FORGET_MS = 600_000;
 
-/** What the entry of a server or aggregator says. */
+/** What the entry of a server, aggregator or reader says. */
 export interface Report {
   readonly key: Uint8Array;
   readonly role: Role;
@@ -37,7 +39,7 @@ interface Entry {
   links: number;
 }
 
-/** Whether a role's entries are followed. */
+/** Whether nodes of a role meet all of their kind, and are remembered when they are gone. */
 export function isPublic(role: Role): boolean {
   return role === "server" || role === "aggregator";
 }
@@ -47,6 +49,8 @@ export class Directory {
   readonly #listeners = new Set<(peer: Peer) => void>();
   #sorted: Peer[] | undefined;
   #public = 0;
+  /** Readers whose entry is held. */
+  readonly #readers = new Set<string>();
 
   constructor(readonly self: string, readonly environment: Environment) {}
 
@@ -100,17 +104,23 @@ export class Directory {
     if (entry === undefined) return;
     entry.links--;
     entry.seen = this.environment.clock.now();
-    if (entry.links === 0 && !isPublic(entry.peer.role)) this.#remove(entry);
+    if (entry.links > 0 || isPublic(entry.peer.role)) return;
+    if (!this.#readers.has(id)) return this.#remove(entry);
+    entry.met = false;
+    entry.own = [];
+    this.#replace(entry, "reader");
   }
 
-  /** A server or aggregator said this in its entry. */
+  /** A server, aggregator or reader said this in its entry. */
   hear(report: Report): void {
     const id = hex(report.key);
     if (id === this.self || report.age >= FORGET_MS) return;
+    if (report.role !== "reader") this.#readers.delete(id);
+    else if (!this.#hearsReader(id)) return;
     const seen = this.environment.clock.now() - report.age;
     let entry = this.#entries.get(id);
     if (entry === undefined) {
-      if (this.#public >= MAX_KNOWN) return;
+      if (isPublic(report.role) && this.#public >= MAX_KNOWN) return;
       const peer = { id, key: report.key, role: report.role, addresses: report.addresses };
       entry = { peer, own: [], told: report.addresses, toldAt: seen, met: false, seen, links: 0 };
       this.#add(entry);
@@ -131,6 +141,7 @@ export class Directory {
   /** The entry of a peer is gone: so is the peer, if it was never met. */
   forget(id: string): void {
     const entry = this.#entries.get(id);
+    this.#readers.delete(id);
     if (entry !== undefined && !entry.met) this.#remove(entry);
   }
 
@@ -164,8 +175,16 @@ export class Directory {
     }
   }
 
+  /** Whether there is room for the entry of a reader. */
+  #hearsReader(id: string): boolean {
+    if (this.#readers.size >= MAX_READERS && !this.#readers.has(id)) return false;
+    this.#readers.add(id);
+    return true;
+  }
+
   #remove(entry: Entry): void {
     this.#entries.delete(entry.peer.id);
+    this.#readers.delete(entry.peer.id);
     this.#sorted = undefined;
     if (isPublic(entry.peer.role)) this.#public--;
   }

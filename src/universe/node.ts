@@ -4,7 +4,7 @@
  */
 import { equal, hex } from "../protocol/bytes.ts";
 import { signer } from "../protocol/keys.ts";
-import { Directory, isPublic } from "./directory.ts";
+import { Directory } from "./directory.ts";
 import { Discovery } from "./discovery/discovery.ts";
 import type { OwnEntry, PeerInfo, WatchedCatalog } from "./discovery/view.ts";
 import type { Environment } from "./environment.ts";
@@ -224,10 +224,10 @@ export class Node implements Network {
     return scope === "universe" ? universeProtocolOf(universe, kind) : protocolOf(instance, kind);
   }
 
-  /** A server or aggregator of this instance said of itself where it can be dialed. */
+  /** A server, aggregator or reader of this instance said of itself where it can be dialed. */
   #found({ key, tags, addresses }: PeerInfo, updated: number): void {
-    const role = ROLES.find((it) => isPublic(it) && tags.has(it));
-    if (role === undefined) return;
+    const role = ROLES.find((it) => it !== "client" && tags.has(it));
+    if (role === undefined || (role === "reader" && addresses.length === 0)) return;
     const age = Math.max(0, this.#environment.clock.now() - updated);
     this.#directory.hear({ key, role, addresses, age });
     this.#meetings.wake();

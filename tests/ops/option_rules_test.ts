@@ -113,6 +113,13 @@ testRefusals([
     "--manifest (ZIPNET_MANIFEST) needs --archive (ZIPNET_ARCHIVE): leave it out",
   ],
   [
+    "a reader that verifies, and serves on",
+    "reader",
+    ["--verify", "--listen=/ip4/127.0.0.1/tcp/0"],
+    {},
+    "--listen (ZIPNET_LISTEN) serves on what is read as it comes: leave it out with --verify",
+  ],
+  [
     "fold after the round",
     "server",
     ["--fold-deadline=3s"],
