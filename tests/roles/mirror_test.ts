@@ -252,3 +252,22 @@ Deno.test("what an archive lacks is fetched; meanwhile the newest is served from
   assert.deepEqual(other.sent.map(hex), entries.map(({ bytes }) => hex(bytes)));
   mirror.stop();
 });
+
+Deno.test("the live round is one value: overwrite_keeps_latest, and a record ends it", () => {
+  const play = new Play(2_209), { manifest } = play, epochs = new Epochs([manifest]);
+  const wires = new Wires("reader", play.random.bytes(32)),
+    { liveRound } = instanceStreams(play.parameters);
+  const committee = { epochs, lineage: lineageOf(play) };
+  const mirror = new Mirror({ network: wires, environment: wires.environment, committee });
+  const dial = () => wires.dial(peerOf("reader", play.random.bytes(32)), liveRound);
+  const early = dial();
+  assert.deepEqual(early.sent, [], "there is none yet");
+  const [one, two] = [1, 2].map((round) => play.open(play.header({ round })));
+  for (const each of [one, two, one]) mirror.opened(each);
+  const frame = (it: OpenedHeader) => new Writer().vector(encodeOpened(it)).end();
+  assert.deepEqual(early.sent, [frame(one), frame(two)]);
+  assert.deepEqual(dial().sent, [frame(two)], "who comes late gets the newest alone");
+  const [, second] = extendLog(play, 2);
+  mirror.record(epochs.chain().extend(second.bytes));
+  assert.deepEqual(dial().sent, [], "it is over");
+});

@@ -120,7 +120,7 @@ Deno.test("a reader's JSON has the lineage first, and again before an epoch's fi
       network: wires,
       environment: wires.environment,
       instance,
-      options: { json: true },
+      options: { json: true, listen: [] },
       print: (line: string) => lines.push(JSON.parse(line)) > 0,
       up: () => Promise.resolve(),
       meet: () => Promise.resolve(committee),
