@@ -42,7 +42,7 @@ export const BEAT_MS = 2_000, SILENT_MS = 8_000;
  * How many times that is for clients and readers, on both sides: there may be thousands at one peer,
  * and who follows a feed notices earlier than by beats that nothing comes.
  */
-export const LEAF_BEATS = 4;
+export const LEAF_BEATS = 2;
 /** After a change, before something is done about it: changes come in groups. */
 const SOON_MS = 20;
 /** The first and the longest pause between two attempts to dial. */
