@@ -11,6 +11,7 @@ export interface RoundNote {
   readonly ms: number;
   /** Rounds that were void between the two. */
   readonly void: number;
+  readonly participants: number;
 }
 
 /** A message that landed, by its client's word. */
@@ -54,7 +55,8 @@ export class Book {
   record(record: RoundRecord, counts: boolean, now: number): void {
     this.#ledger.record(record, counts);
     if (counts && this.#began !== undefined) {
-      this.rounds.push({ round: record.round, ms: now - this.#last, void: record.void });
+      const { round, void: skipped, participants } = record;
+      this.rounds.push({ round, ms: now - this.#last, void: skipped, participants });
     }
     if (counts) this.#began ??= now;
     this.#last = now;

@@ -1,4 +1,4 @@
-/** The plot of a run: latency and rounds over rounds, memory over time. */
+/** The plot of a run: latency, rounds and who took part over rounds, memory over time. */
 import { summaryLine } from "../ledger.ts";
 import type { Book } from "./book.ts";
 import { chart, type Series } from "./chart.ts";
@@ -9,6 +9,7 @@ export function plot(book: Book, title: string): string {
   const latency = landings.toSorted((a, b) => a.round - b.round)
     .map(({ round, ms }) => ({ x: round, y: ms }));
   const lines = rounds.map(({ round, ms }) => ({ x: round, y: ms }));
+  const parts = rounds.map(({ round, participants }) => ({ x: round, y: participants }));
   const voids = rounds.filter((it) => it.void > 0).map(({ round }) => round);
   const roles = Map.groupBy(nodes, ({ role }) => role);
   const memory = [...roles].map(([role, all]): Series => {
@@ -34,6 +35,12 @@ export function plot(book: Book, title: string): string {
       y: "ms",
       series: [{ name: "round", kind: "line", points: lines }],
       marks: { name: "after a void round", at: voids },
+    },
+    {
+      title: "Participants",
+      x: "round",
+      y: "clients",
+      series: [{ name: "took part", kind: "line", points: parts }],
     },
     {
       title: "Resident memory, largest process of each role",

@@ -155,12 +155,14 @@ class LoadCourse {
     next(calls.next().value);
   }
 
-  /** One sample at a time: a machine that is behind gets fewer. */
+  /** One sample at a time, so that a machine that is behind gets fewer; the last one is taken. */
   #sample(): void {
     if (this.#sampling) return;
     this.#sampling = true;
+    const began = this.book.counted;
     this.actions.sample().then(() => {
       this.#sampling = false;
+      if (this.#silent && began < this.book.counted) this.#sample();
       this.end();
     });
   }

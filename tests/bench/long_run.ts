@@ -105,8 +105,9 @@ class Run implements AsyncDisposable {
     const site = this.#site, known: string[] = [];
     for (let index = 0; index < SERVERS; index++) {
       const made = also(server(site, index, SERVERS, secret(), known), [...FAST, ...QUIET]);
-      const [run, ...args] = made.args;
-      known.push(...await this.#launch({ ...made, args: [run, FULL_COLLECTIONS, ...args] }));
+      // After the flags that every server has: of two the later one holds.
+      const args = made.args.toSpliced(made.args.indexOf("src/server.ts"), 0, FULL_COLLECTIONS);
+      known.push(...await this.#launch({ ...made, args }));
     }
     known.push(...await this.#launch(also(aggregator(site, secret(), known), QUIET)));
     await this.#launch(also(reader(site, 0, known), QUIET), (line) => {

@@ -233,7 +233,7 @@ Deno.test("plot: it is well-formed, its text is text, and every point and void i
   wellFormed(svg);
   equal(svg.match(/<circle /g)?.length, 200);
   equal(svg.match(/<path class="mark" /g)?.length, 2);
-  equal(svg.match(/<path class="line [^>]* d="M[^"]*L[^"]*"/g)?.length, 3);
+  equal(svg.match(/<path class="line [^>]* d="M[^"]*L[^"]*"/g)?.length, 4);
   for (const text of ["a &#60; b &#38; &#34;c&#34;", "200 rounds, 4 participants", "crowd of 4"]) {
     ok(svg.includes(`>${text}`) || svg.includes(`● ${text}`), text);
   }

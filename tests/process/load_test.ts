@@ -39,7 +39,10 @@ Deno.test("load: few clients talk, all lands, every role is measured, the plot i
   }
   const moved = /^(server|aggregator|crowd) .* [1-9][\d.]* KB in and [1-9][\d.]* KB out a round$/gm;
   equal(stdout.match(moved)?.length, 3, stdout);
-  match(lines.at(-1)!, new RegExp(`^8 rounds, 6 participants, ${landed} messages landed, 0 lost`));
+  match(
+    lines.at(-1)!,
+    new RegExp(`^8 rounds, [3-6] participants, ${landed} messages landed, 0 lost`),
+  );
   const file = /^plot +(.*)$/m.exec(stdout)![1], svg = Deno.readTextFileSync(file);
   Deno.removeSync(file);
   equal(svg.match(/<circle /g)?.length, Number(landed));
