@@ -1,15 +1,14 @@
 /**
- * Yamux with a bound that it lacks: on the control frames that a peer makes this side send. Data
- * waits until the connection takes more; answers to pings and resets do not, and cost as much CPU.
+ * Yamux with two bounds that it lacks: on the control frames that a peer makes this side send, and
+ * on window updates. Data waits until the connection takes more; answers to pings and resets do not,
+ * and cost as much CPU.
  */
 import type { MessageStream, StreamMuxerFactory } from "@libp2p/interface";
 import { yamux } from "@libp2p/yamux";
 import { Bucket } from "./bucket.ts";
 import type { Clock } from "./environment.ts";
 import { type Limits, MAX_MUXED_OUT } from "./limits.ts";
-
-/** Bytes of a frame that carries no data. */
-const HEADER_BYTES = 12;
+import { FRAME_HEADER_BYTES, WindowUpdates } from "./window_updates.ts";
 
 /** The peer makes this side send too many control frames. */
 export class TooManyControls extends Error {
@@ -27,18 +26,25 @@ export function boundedYamux(
     return {
       protocol: yamux.protocol,
       createStreamMuxer(connection: MessageStream) {
-        const bucket = new Bucket(controls, clock.now()), send = connection.send.bind(connection);
+        const bucket = new Bucket(controls, clock.now()), updates = new WindowUpdates();
+        const send = connection.send.bind(connection);
         // A control frame never throws: the muxer sends them where nobody catches anything, also
         // while it ends a connection.
         connection.send = (data) => {
-          if (data.byteLength > HEADER_BYTES) return send(data);
+          if (data.byteLength > FRAME_HEADER_BYTES) return send(data);
+          let more = true;
           try {
-            if (bucket.take(1, clock.now())) return send(data);
-            connection.abort(new TooManyControls(`over ${controls.perSecond} in a second`));
+            for (const frame of updates.pass(data.subarray())) {
+              if (!bucket.take(1, clock.now())) {
+                connection.abort(new TooManyControls(`over ${controls.perSecond} in a second`));
+                return false;
+              }
+              more = send(frame);
+            }
           } catch {
             return false; // the connection is gone
           }
-          return false;
+          return more;
         };
         return yamux.createStreamMuxer(connection);
       },

@@ -91,6 +91,17 @@ Deno.test("libp2p: a peer has so many connections; its oldest is ended for one m
   await Promise.all([b.network.stop(), ...same.map((one) => one.stop())]);
 });
 
+Deno.test("libp2p: small messages cost their receiver no control frame each", async () => {
+  const world = loopback({ controls: { perSecond: 1, burst: 40 } });
+  const b = await new Subject(world, { name: "b" }).listenTo(CHAT).start();
+  const a = await comer(world, "a");
+  const { stream } = await a.open(b), count = 500;
+  for (let i = 0; i < count; i++) assert(stream.send(new Uint8Array(900)));
+  await world.until("all are heard", () => b.inbound[0].frames.length === count);
+  assert(!b.said("connection ended"));
+  await Promise.all([a.network.stop(), b.network.stop()]);
+});
+
 Deno.test("libp2p: a host is an IPv4 address, or a network of IPv6", () => {
   const host = (address: string) => hostOf({ remoteAddr: multiaddr(address) });
   assert.equal(host("/ip4/192.0.2.7/tcp/4400"), "192.0.2.7");
