@@ -54,16 +54,20 @@ export function genesis(manifest: Manifest, round = 0): Head {
   return { round, time: 0, hash: manifest.root, layout: NO_GRANTS };
 }
 
+/** Heads by their record's hash, which covers all that they follow from: many roles may ask here. */
+const heads = new Map<string, Head>();
+const MAX_HEADS = 16;
+
 /** The head that a record makes. */
 export function headOf(record: Record, manifest: Manifest): Head {
+  const name = hex(record.hash), known = heads.get(name);
+  if (known) return known;
   const { round, time, hash } = record.header;
-  return {
-    round,
-    time,
-    hash: record.hash,
-    header: hash,
-    layout: layoutOf(record, manifest.parameters),
-  };
+  const layout = layoutOf(record, manifest.parameters);
+  const head = { round, time, hash: record.hash, header: hash, layout };
+  if (heads.size >= MAX_HEADS) heads.delete(heads.keys().next().value!);
+  heads.set(name, head);
+  return head;
 }
 
 /** Throws unless a record may follow `head`: link, rising round, message bytes of the layout. */
