@@ -20,10 +20,13 @@ interface Heard {
   told(): void;
 }
 
-/** Options of servers for rounds of such a period, ms. */
+/**
+ * Options of servers for rounds of such a period, ms. Envelopes have more than half of it, since all
+ * clients of the run share this machine.
+ */
 export function serverTimes(period: number, clients: number): string[] {
   return [
-    ...["--round-period", `${period}ms`, "--fold-deadline", `${Math.round(0.4 * period)}ms`],
+    ...["--round-period", `${period}ms`, "--fold-deadline", `${Math.round(0.6 * period)}ms`],
     ...["--round-deadline", `${Math.max(3 * period, 10_000)}ms`],
     ...["--max-clients", String(Math.max(1_000, 2 * clients))],
   ];
