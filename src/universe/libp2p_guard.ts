@@ -36,14 +36,24 @@ export function guarded<C, S>(
   make: (components: C) => S,
   bytes = Infinity,
 ): (components: C) => S {
+  const strangers = new Set<Stream>();
   return intercepted(make, (handler) => (stream, connection) => {
-    if (admits(guard, bytes, stream, connection)) return handler(stream, connection);
+    if (admits(guard, strangers, bytes, stream, connection)) return handler(stream, connection);
   });
 }
+
 /** Lets a stream in, and counts what comes on it; or ends it and says why. */
-function admits(guard: Guard, bytes: number, stream: Stream, { remotePeer }: Connection): boolean {
+function admits(
+  guard: Guard,
+  strangers: Set<Stream>,
+  bytes: number,
+  stream: Stream,
+  { remotePeer }: Connection,
+): boolean {
   const id = remotePeer.type === "Ed25519" ? hex(remotePeer.publicKey.raw) : undefined;
-  const reason = id === undefined ? "the peer has no Ed25519 identity" : guard.opens(id);
+  const reason = id === undefined
+    ? "the peer has no Ed25519 identity"
+    : guard.opens(id) ?? crowded(guard, strangers, id);
   if (id === undefined || reason !== undefined) {
     const { protocol: kind } = stream;
     guard.environment.observe("info", "stream refused", { peer: id, kind, reason });
@@ -51,11 +61,23 @@ function admits(guard: Guard, bytes: number, stream: Stream, { remotePeer }: Con
     return false;
   }
   stream.addEventListener("close", guard.opened(id));
+  if (!guard.favours(id)) {
+    strangers.add(stream);
+    stream.addEventListener("close", () => strangers.delete(stream));
+  }
   stream.addEventListener("message", ({ data }) => {
     bytes -= data.byteLength;
     if (!guard.frame(id, data.byteLength) || bytes < 0) stream.abort(new Error("flooded"));
   });
   return true;
+}
+
+/** Why a stranger's stream is one too many for a service, or undefined. */
+function crowded(guard: Guard, strangers: Set<Stream>, id: string): string | undefined {
+  const { serviceStreams } = guard.limits;
+  if (guard.favours(id) || strangers.size < serviceStreams) return undefined;
+  guard.count("serviceStreams");
+  return `already ${serviceStreams} streams of this service`;
 }
 
 /** The same object with one other member. Its methods are called on the object itself. */

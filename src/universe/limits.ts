@@ -34,6 +34,8 @@ export interface Limits {
   readonly helloMs: number;
   /** Streams that one peer may have open towards us, of all kinds. */
   readonly streamsPerPeer: number;
+  /** Streams of strangers to one of libp2p's own services, in all: each may hold a frame of it. */
+  readonly serviceStreams: number;
   /** Streams that one peer may open per second. */
   readonly opensPerPeer: Rate;
   /** Frames that one peer may send per second. */
@@ -78,6 +80,7 @@ export const LIMITS: Limits = {
   unproven: 4_096,
   helloMs: 5_000,
   streamsPerPeer: 64,
+  serviceStreams: 512,
   opensPerPeer: { perSecond: 16, burst: 128 },
   framesPerPeer: { perSecond: 512, burst: 4_096 },
   bytesPerPeer: { perSecond: 16 * MiB, burst: 128 * MiB },

@@ -44,9 +44,9 @@ function service(limits: Partial<Limits>, bytes?: number) {
     return components.registrar.named + components.other;
   }, bytes);
   const made = make({ registrar, other: 7 });
-  const opens = (type = "Ed25519"): FakeStream => {
+  const opens = (type = "Ed25519", peer = 1): FakeStream => {
     const stream = new FakeStream();
-    const remotePeer = { type, publicKey: { raw: new Uint8Array(32).fill(1) } };
+    const remotePeer = { type, publicKey: { raw: new Uint8Array(32).fill(peer) } };
     handler(stream as unknown as Stream, { remotePeer } as unknown as Connection);
     return stream;
   };
@@ -91,4 +91,18 @@ Deno.test("service streams: an identity of another kind is refused", () => {
   const { opens, served } = service({});
   equal(opens("RSA").aborted, "refused");
   equal(served.length, 0);
+});
+
+Deno.test("service streams: so many strangers have one; members do besides", () => {
+  const { guard, opens, seen } = service({ serviceStreams: 2 });
+  const first = opens("Ed25519", 1);
+  opens("Ed25519", 2);
+  equal(opens("Ed25519", 3).aborted, "refused");
+  deepEqual(seen, [["stream refused", "already 2 streams of this service"]]);
+  equal(guard.counts(0).refused.serviceStreams, 1);
+  guard.favour("04".repeat(32));
+  equal(opens("Ed25519", 4).aborted, "");
+  first.abort(new Error("over"));
+  equal(opens("Ed25519", 3).aborted, "");
+  equal(opens("Ed25519", 5).aborted, "refused");
 });
