@@ -3,11 +3,14 @@ import { crowdCommand, shares } from "../../testnet/load/crowd.ts";
 import { percentile } from "../../testnet/load/figures.ts";
 import { metricsAddress, scrape, type Usage } from "../../testnet/load/meter.ts";
 import { serverTimes } from "../../testnet/load/nodes.ts";
+import type { Command, Site } from "../../testnet/command.ts";
 import { Instance, type Node } from "../process/instance.ts";
 
 /** What is measured. */
 export interface ScaleOptions {
   readonly clients: number;
+  /** Readers besides, in one process. */
+  readonly readers: number;
   readonly rounds: number;
   /** Time from round to round, ms. */
   readonly period: number;
@@ -29,6 +32,10 @@ export interface Scale {
   readonly participants: readonly [least: number, last: number];
   readonly sent: number;
   readonly landed: number;
+  readonly readers: number;
+  /** Records that one of the readers never got, and rounds that one was ever behind. */
+  readonly missed: number;
+  readonly lag: number;
   /** Sent, and not found where their senders were told, or with no good end. */
   readonly lost: number;
   /** From `send` to the outcome. */
@@ -46,7 +53,7 @@ const FIRST = 4;
 
 /** Runs it. Throws where clients cannot join. */
 export async function scale(options: ScaleOptions): Promise<Scale> {
-  const { clients, rounds, period, talkers, perProcess, aggregators } = options;
+  const { clients, readers, rounds, period, talkers, perProcess, aggregators } = options;
   const deadline = Math.max(3 * period, 10_000);
   await using it = new Instance(`scale-${clients}`, 3, () => serverTimes(period, clients));
   (it.site.env as Record<string, string>).ZIPNET_METRICS = "127.0.0.1:0";
@@ -62,6 +69,10 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   for (const [index, count] of shares(clients - FIRST, perProcess).entries()) {
     crowd.push(it.run(crowdCommand(it.site, index, count, known)));
   }
+  const library = readers === 0 ? undefined : it.run(readersCommand(it.site, readers, known));
+  /** Round of the newest record that all readers have, and how many records the last of them has. */
+  const read = () => Number(library?.lines.at(-1)?.read ?? 0);
+  const kept = () => Number(library?.lines.at(-1)?.records ?? 0);
   const joined = () =>
     crowd.reduce(
       (sum, { lines }) => sum + Number(lines.findLast((l) => "joined" in l)?.joined ?? 0),
@@ -78,6 +89,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   // Where the machine is busy, some are late for each round.
   const complete = () => (reader.records.at(-1)?.participants ?? 0) >= 0.9 * clients;
   await it.within(120_000, "a round with nine tenths of them", complete);
+  if (library) await it.within(60_000, "all readers follow", () => read() > 0);
   const joinedMs = Math.round(performance.now() - began);
 
   const from = reader.records.length, voidsBefore = voids(it);
@@ -93,11 +105,13 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
       process.child.say({ talk, id, payload });
     }
   };
+  let lag = 0;
   const outcomes = () => new Map(crowd.flatMap((node) => [...node.outcomes]));
   for (let seen = from; seen - from < rounds; seen = reader.records.length) {
     speak();
     const least = reader.records.length;
     await it.within(10 * deadline, "another round", () => reader.records.length > least);
+    if (library) lag = Math.max(lag, reader.records[least - 1].round - read());
   }
   const after = [mean(await all(it.servers)), mean(await all(it.aggregators))];
   const done = reader.records.length - from;
@@ -107,6 +121,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   const places = new Map<string, number>();
   const last = Math.max(...[...told.values()].map(({ round }) => Number(round ?? 0)));
   await it.within(60_000, "the reader has all", () => reader.records.at(-1)!.round >= last);
+  if (library) await it.within(60_000, "all readers have all", () => read() >= last);
   for (const { round, messages } of reader.records) {
     for (const { payload } of messages) places.set(payload, round);
   }
@@ -127,6 +142,11 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
     participants: [Math.min(...seen), seen.at(-1)!],
     sent: sent.size,
     landed: found.length,
+    readers,
+    missed: library
+      ? Math.max(0, reader.records.filter(({ round }) => round <= read()).length - kept())
+      : 0,
+    lag,
     lost: sent.size - found.length,
     latency: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
     cpuPerRound: { server: round2(server), aggregator: round2(aggregator) },
@@ -139,6 +159,13 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
       aggregators * (resident - lone.resident) / (clients - FIRST),
     ),
   };
+}
+
+/** A process of so many readers. */
+function readersCommand(site: Site, count: number, bootstrap: readonly string[]): Command {
+  const run = ["run", "-q", "--no-prompt", "--cached-only", "-P=client", "--allow-net=127.0.0.1"];
+  const args = [...run, "tests/bench/scale_readers.ts", String(count), bootstrap.join(",")];
+  return { role: "reader", name: "readers", args, env: { ...site.env } };
 }
 
 const round2 = (value: number) => Math.round(100 * value) / 100;
