@@ -177,10 +177,7 @@ export class Instance implements AsyncDisposable {
 
   /** Starts a process. */
   run(command: Command): Node {
-    const node = new Node(command, () => {
-      this.#changed.resolve();
-      this.#changed = Promise.withResolvers();
-    }, this.world?.spawn);
+    const node = new Node(command, () => this.#look(), this.world?.spawn);
     this.#all.push(node);
     return node;
   }
@@ -245,7 +242,7 @@ export class Instance implements AsyncDisposable {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      this.#changed.resolve();
+      this.#look();
     }, patience);
     try {
       while (!condition()) {
@@ -265,6 +262,12 @@ export class Instance implements AsyncDisposable {
     }
   }
   readonly #forgiven = new Set<Child>();
+
+  /** Whoever waits looks again; whoever waits later does not find this look already there. */
+  #look(): void {
+    this.#changed.resolve();
+    this.#changed = Promise.withResolvers();
+  }
 
   #tails(): string {
     return this.#all.map(({ command, log }) => `${command.name}\n${log.slice(-1_500)}`).join("\n");
