@@ -41,15 +41,16 @@ export interface Scale {
   /** From `send` to the outcome. */
   readonly latency: { readonly p50: number; readonly p95: number; readonly p99: number };
   readonly cpuPerRound: { readonly server: number; readonly aggregator: number };
-  readonly cpuPerRoundAndClient: { readonly server: number; readonly aggregator: number };
+  /** Of all servers, and of all aggregators, beyond what the first four clients cost. */
+  readonly cpuPerRoundAndClient: { readonly servers: number; readonly aggregators: number };
   readonly resident: { readonly server: number; readonly aggregator: number };
   readonly aggregatorBytesPerClient: number;
 }
 
 /** Between two lines that say how far it is, in milliseconds. */
 const PROGRESS_MS = 10_000;
-/** Processes that the four clients of `Instance.start` are. */
-const FIRST = 4;
+/** Processes that the four clients of `Instance.start` are, and rounds in which their cost is taken. */
+const FIRST = 4, FIRST_ROUNDS = 8;
 
 /** Runs it. Throws where clients cannot join. */
 export async function scale(options: ScaleOptions): Promise<Scale> {
@@ -62,7 +63,19 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
     FIRST,
     Array.from({ length: aggregators }, () => ({ secret: secret(), args: [] })),
   );
-  const [reader] = it.readers, lone = mean(await all(it.aggregators));
+  const [reader] = it.readers;
+  /** What a server and an aggregator have used, and how many rounds there were. */
+  const reading = async () => {
+    const [server, aggregator] = [mean(await all(it.servers)), mean(await all(it.aggregators))];
+    return { server, aggregator, rounds: reader.records.length };
+  };
+  const first = await reading();
+  await it.within(
+    FIRST_ROUNDS * deadline,
+    "rounds of the first clients",
+    () => reader.records.length >= first.rounds + FIRST_ROUNDS,
+  );
+  const lone = await reading(), base = perRound(first, lone);
 
   const began = performance.now(), crowd: Node[] = [];
   const known = [...it.bootstrap, ...it.aggregators.flatMap(({ addresses }) => addresses!)];
@@ -93,7 +106,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   const joinedMs = Math.round(performance.now() - began);
 
   const from = reader.records.length, voidsBefore = voids(it);
-  const before = [mean(await all(it.servers)), mean(await all(it.aggregators))];
+  const before = await reading();
   const sent = new Map<string, string>();
   const speak = () => {
     for (let i = 0; i < talkers; i++) {
@@ -113,8 +126,7 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
     await it.within(10 * deadline, "another round", () => reader.records.length > least);
     if (library) lag = Math.max(lag, reader.records[least - 1].round - read());
   }
-  const after = [mean(await all(it.servers)), mean(await all(it.aggregators))];
-  const done = reader.records.length - from;
+  const after = await reading(), done = reader.records.length - from;
   await it.within(300_000, "every message has its end", () => outcomes().size === sent.size);
 
   const told = outcomes();
@@ -130,9 +142,10 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
   );
   const times = found.map(([id]) => Number(told.get(id)!.ms));
   const at = (part: number) => percentile(times, part) ?? 0;
-  const [server, aggregator] = after.map(({ cpu }, i) => 1_000 * (cpu - before[i].cpu) / done);
+  const cost = perRound(before, after);
+  const more = (name: "server" | "aggregator", nodes: number) =>
+    round2(nodes * (cost[name] - base[name]) / (clients - FIRST));
   const seen = reader.records.slice(from, from + done).map(({ participants }) => participants);
-  const resident = after[1].resident;
   return {
     clients,
     aggregators,
@@ -149,14 +162,14 @@ export async function scale(options: ScaleOptions): Promise<Scale> {
     lag,
     lost: sent.size - found.length,
     latency: { p50: at(0.5), p95: at(0.95), p99: at(0.99) },
-    cpuPerRound: { server: round2(server), aggregator: round2(aggregator) },
+    cpuPerRound: { server: round2(cost.server), aggregator: round2(cost.aggregator) },
     cpuPerRoundAndClient: {
-      server: round2(server / clients),
-      aggregator: round2(aggregator / clients),
+      servers: more("server", it.servers.length),
+      aggregators: more("aggregator", aggregators),
     },
-    resident: { server: after[0].resident, aggregator: resident },
+    resident: { server: after.server.resident, aggregator: after.aggregator.resident },
     aggregatorBytesPerClient: Math.round(
-      aggregators * (resident - lone.resident) / (clients - FIRST),
+      aggregators * (after.aggregator.resident - lone.aggregator.resident) / (clients - FIRST),
     ),
   };
 }
@@ -168,6 +181,19 @@ function readersCommand(site: Site, count: number, bootstrap: readonly string[])
   return { role: "reader", name: "readers", args, env: { ...site.env } };
 }
 
+interface Reading {
+  readonly server: Mean;
+  readonly aggregator: Mean;
+  readonly rounds: number;
+}
+
+/** CPU of a round between two readings, ms. */
+function perRound(from: Reading, to: Reading): { server: number; aggregator: number } {
+  const of = (name: "server" | "aggregator") =>
+    1_000 * (to[name].cpu - from[name].cpu) / (to.rounds - from.rounds);
+  return { server: of("server"), aggregator: of("aggregator") };
+}
+
 const round2 = (value: number) => Math.round(100 * value) / 100;
 
 /** Void rounds, as the server that saw most of them logged. */
@@ -177,8 +203,13 @@ function voids({ servers }: Instance): number {
 
 const all = (nodes: readonly Node[]) => Promise.all(nodes.map(usage));
 
+interface Mean {
+  readonly cpu: number;
+  readonly resident: number;
+}
+
 /** What one of them used on average. */
-function mean(used: readonly Usage[]): { readonly cpu: number; readonly resident: number } {
+function mean(used: readonly Usage[]): Mean {
   const of = (name: "cpu" | "resident") =>
     used.reduce((sum, { [name]: value }) => sum + value, 0) / used.length;
   return { cpu: of("cpu"), resident: Math.round(of("resident")) };
