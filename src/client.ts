@@ -9,7 +9,11 @@ await runRole(
   Deno.args,
   async (p) => {
     const { options, environment, network, signer, up, watch, stop, onStop, fail, print } = p;
-    const mouth = new Mouth(options, print);
+    const mouth = new Mouth(
+      options,
+      print,
+      (outcome, rounds) => p.telemetry.submitted(outcome, rounds),
+    );
     const read = async () => {
       for await (const line of lines()) mouth.line(line);
       if (options.stopWithStdin) stop();

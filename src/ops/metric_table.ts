@@ -1,7 +1,7 @@
 /**
  * The one table of metrics: name, kind, labels and what each means, by role. All names begin with
  * `zipnet_`; all have the label `instance`. A client has none that counts messages or tells when
- * one went out.
+ * one went out, unless its user asked for them.
  */
 import type { Role } from "../universe/network.ts";
 
@@ -9,7 +9,11 @@ import type { Role } from "../universe/network.ts";
 export interface Metric {
   readonly kind: "gauge" | "counter" | "histogram";
   readonly roles: readonly Role[];
+  /** Roles that have it only where it was asked for. */
+  readonly asked?: readonly Role[];
   readonly labels?: readonly string[];
+  /** Upper bounds of a histogram's buckets. */
+  readonly buckets?: readonly number[];
   /** What its label may be, where that is known; a counter shows 0 for each from the start. */
   readonly values?: readonly string[];
   readonly help: string;
@@ -111,10 +115,18 @@ export const METRICS = metrics({
   partials_submitted_total: { kind: "counter", roles: SERVER, help: "Shares that were released" },
   messages_total: {
     kind: "counter",
-    roles: ["server", "reader"],
+    roles: ["server", "reader", "client"],
+    asked: ["client"],
     labels: ["outcome"],
     values: ["landed"],
-    help: "Slots of certified records that hold a message",
+    help: "Slots of certified records that hold a message; of a client, what became of its own",
+  },
+  submission_rounds: {
+    kind: "histogram",
+    roles: ["client"],
+    asked: ["client"],
+    buckets: [2, 3, 4, 5, 6, 8, 12, 16, 32, 64],
+    help: "Rounds from the time that a message of this client was sent until it landed or expired",
   },
   admissions_total: {
     kind: "counter",
@@ -140,6 +152,7 @@ export const METRICS = metrics({
     roles: SERVER,
     labels: ["phase"],
     values: ["open", "fold", "prepare", "unblind", "finalize"],
+    buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
     help: "Time of a round's phases at this server",
   },
 });
@@ -149,8 +162,3 @@ export type MetricName = keyof typeof METRICS;
 
 /** The prefix of all names. */
 export const PREFIX = "zipnet_";
-
-/** Upper bounds of the histogram's buckets, in seconds. */
-export const PHASE_BUCKETS: readonly number[] = [
-  ...[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60],
-];

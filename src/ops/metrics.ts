@@ -6,7 +6,7 @@
 import { Counter, Gauge, Histogram, Registry } from "prom-client";
 import type { Fields, Observe } from "../universe/environment.ts";
 import type { Role } from "../universe/network.ts";
-import { type MetricName, METRICS, PHASE_BUCKETS, PREFIX } from "./metric_table.ts";
+import { type Metric, type MetricName, METRICS, PREFIX } from "./metric_table.ts";
 
 /**
  * A number, nothing where there is none now, or one for each value of the metric's label; values of
@@ -23,16 +23,19 @@ export class Metrics {
   readonly #counters = new Map<MetricName, Counter>();
   /** What counters are that others keep. */
   readonly #kept = new Map<MetricName, () => Reading>();
-  readonly #phases: Histogram | undefined;
+  readonly #histograms = new Map<MetricName, Histogram>();
   /** Of the last round that was finalized here. */
   participants: number | undefined;
 
-  /** The metrics of a role of an instance. */
-  constructor(readonly role: Role, instance: string) {
+  /** The metrics of a role of an instance; `asked`: those too that its user has to ask for. */
+  constructor(readonly role: Role, instance: string, asked = false) {
     this.#registry.setDefaultLabels({ instance });
     for (const name of Object.keys(METRICS) as MetricName[]) {
-      const { kind, roles, labels = [], values = [], help } = METRICS[name];
-      if (!roles.includes(role) || kind === "gauge") continue;
+      const { kind, roles, asked: withheld = [], labels = [], values = [], buckets = [], help }:
+        Metric = METRICS[name];
+      if (!roles.includes(role) || kind === "gauge" || (withheld.includes(role) && !asked)) {
+        continue;
+      }
       const options = {
         name: PREFIX + name,
         help,
@@ -43,7 +46,7 @@ export class Metrics {
         const collect = () => this.#keep(name);
         this.#counters.set(name, new Counter({ ...options, collect }));
         for (const value of values) this.count(name, 0, value);
-      } else this.#phases = new Histogram({ ...options, buckets: [...PHASE_BUCKETS] });
+      } else this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
     }
     this.read("last_participants", () => this.participants);
   }
@@ -84,7 +87,14 @@ export class Metrics {
 
   /** How long a phase of a round took, in milliseconds. */
   phase(phase: string, ms: unknown): void {
-    if (typeof ms === "number") this.#phases?.observe({ phase }, ms / 1_000);
+    if (typeof ms !== "number") return;
+    this.#histograms.get("round_phase_seconds")?.observe({ phase }, ms / 1_000);
+  }
+
+  /** What became of a client's own message, and after how many rounds. */
+  submitted(outcome: string, rounds: number): void {
+    this.count("messages_total", 1, outcome);
+    if (outcome !== "refused") this.#histograms.get("submission_rounds")?.observe(rounds);
   }
 
   /** All of it, in Prometheus's text format. */

@@ -94,6 +94,8 @@ export interface ClientOptions extends CommonOptions {
   readonly stdin: boolean;
   /** Lines of JSON in and out. */
   readonly json: boolean;
+  /** Its metrics count its own messages too. */
+  readonly metricsMessages: boolean;
 }
 
 /** Options of a reader. */
@@ -181,6 +183,7 @@ export function assemble<R extends Role>(
       jwt: values.jwt,
       message: values.message,
       stdin: values.stdin!,
+      metricsMessages: values.metricsMessages!,
       json: values.json!,
     }),
     reader: () => ({ ...common, ...reader(values, given, parser) }),
@@ -201,9 +204,12 @@ function mainline(
 
 function metrics(
   role: Role,
-  { metrics: address }: Values,
+  { metrics: address, metricsMessages }: Values,
   { refuse, both }: Parser,
 ): BindAddress | undefined {
+  if (metricsMessages && !address) {
+    return refuse(`${both("metricsMessages")} needs ${both("metrics")}: set it, or leave both out`);
+  }
   if (role !== "client" || !address || address.loopback) return address;
   return refuse(
     `${both("metrics")} of a client: expected a loopback address, got ${address.host}: what it ` +

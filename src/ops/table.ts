@@ -306,6 +306,12 @@ export const OPTIONS = {
       reader: "bind address of /metrics, /healthz, /readyz",
     },
   }),
+  metricsMessages: row({
+    roles: ["client"],
+    kind: flag,
+    default: "false",
+    meaning: "counts its own messages among its metrics: whoever reads those learns when it talked",
+  }),
   page: row({
     roles: ["reader"],
     kind: bindAddress,

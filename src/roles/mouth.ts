@@ -23,7 +23,12 @@ export class Mouth {
   #rounds = 0;
   #count = 0;
 
-  constructor(readonly options: MouthOptions, readonly print: (line: string) => void) {}
+  /** `settled` hears of each message's end, and how many rounds it took. */
+  constructor(
+    readonly options: MouthOptions,
+    readonly print: (line: string) => void,
+    readonly settled: (outcome: string, rounds: number) => void = () => {},
+  ) {}
 
   /** The client is there: what was said so far goes out. */
   open(outbox: Outbox): void {
@@ -34,7 +39,7 @@ export class Mouth {
   /** A round went by: the fixed payload goes out at its cadence. */
   round(): void {
     const { message, cadence } = this.options;
-    if (message !== undefined && this.#rounds++ % cadence === 0) {
+    if (this.#rounds++ % cadence === 0 && message !== undefined) {
       this.#send(undefined, new TextEncoder().encode(message));
     }
   }
@@ -69,7 +74,12 @@ export class Mouth {
 
   #send(id: unknown, payload: Uint8Array): void {
     const name = typeof id === "string" || typeof id === "number" ? id : ++this.#count;
-    const told = (progress: Progress) => this.#tell(name, progress);
+    const began = this.#rounds;
+    const told = (progress: Progress) => {
+      // An outcome is told before the round of its record has gone by.
+      if (progress.kind !== "retrying") this.settled(progress.kind, this.#rounds + 1 - began);
+      this.#tell(name, progress);
+    };
     try {
       this.#outbox!.send(payload).onProgress(told);
     } catch (error) {

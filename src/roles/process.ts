@@ -163,7 +163,7 @@ export async function runRole<R extends Role>(
       clock: systemClock,
       random: systemRandom,
       observe,
-    });
+    }, options.role === "client" && options.metricsMessages);
     const { environment } = told;
     tasks.push(() => told.stop());
     const { libp2pNetwork } = await import("../universe/libp2p.ts");

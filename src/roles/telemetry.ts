@@ -24,6 +24,8 @@ export interface Telemetry {
   read(name: MetricName, reading: () => Reading): void;
   /** What the role holds, and refused under its limits. */
   held(counts: () => Partial<RoleCounts> | undefined): void;
+  /** What became of a message of this client, and after how many rounds. */
+  submitted(outcome: string, rounds: number): void;
   /** Why the role does not do its work now, or undefined; until this was said it is starting. */
   ready(unready: () => string | undefined): void;
 }
@@ -36,17 +38,21 @@ export interface Served extends Telemetry {
   stop(): Promise<void>;
 }
 
-const NOBODY: Telemetry = { read() {}, held() {}, ready() {} };
+const NOBODY: Telemetry = { read() {}, held() {}, submitted() {}, ready() {} };
 
-/** The telemetry of a process, served at an address; without one nothing is told. */
+/**
+ * The telemetry of a process, served at an address; without one nothing is told. `asked`: a client's
+ * own messages are counted too.
+ */
 export function telemetry(
   role: Role,
   instance: { readonly id: Uint8Array; readonly name: string },
   address: BindAddress | undefined,
   outside: Environment,
+  asked = false,
 ): Served {
   const { clock, observe } = outside, traced = traces(role, instance.id, clock);
-  const metrics = address && new Metrics(role, instance.name);
+  const metrics = address && new Metrics(role, instance.name, asked);
   const environment: Environment = {
     ...outside,
     observe(level, event, fields) {
@@ -79,6 +85,7 @@ export function telemetry(
     environment,
     read: (name, reading) => metrics.read(name, reading),
     held: (counts) => void (held = counts),
+    submitted: (outcome, rounds) => metrics.submitted(outcome, rounds),
     ready: (why) => void (unready = why),
     serve(network) {
       const roles: Role[] = ["server", "aggregator", "client", "reader"];

@@ -1,6 +1,6 @@
 /** Metrics: what is counted, what is read, and what a client must not have. */
 import assert from "node:assert/strict";
-import { METRICS, PREFIX } from "../../src/ops/metric_table.ts";
+import { type Metric, METRICS, PREFIX } from "../../src/ops/metric_table.ts";
 import { Metrics, voidReason } from "../../src/ops/metrics.ts";
 import type { Role } from "../../src/universe/network.ts";
 
@@ -100,16 +100,40 @@ Deno.test("metrics: a client has none that counts messages or rounds, whatever i
   }
 });
 
+Deno.test("metrics: a client counts what became of its messages where it was asked to", async () => {
+  const metrics = new Metrics("client", "acme.mainnet", true);
+  for (const rounds of [2, 2, 9]) metrics.submitted("landed", rounds);
+  metrics.submitted("expired", 64);
+  metrics.submitted("refused", 1);
+  const found = await samples(metrics);
+  const expected: [string, number][] = [
+    ['messages_total{outcome="landed"}', 3],
+    ['messages_total{outcome="expired"}', 1],
+    ['messages_total{outcome="refused"}', 1],
+    ["submission_rounds_count", 4],
+    ["submission_rounds_sum", 77],
+    ['submission_rounds_bucket{le="2"}', 2],
+    ['submission_rounds_bucket{le="8"}', 2],
+    ['submission_rounds_bucket{le="12"}', 3],
+  ];
+  for (const [name, value] of expected) assert.equal(found.get(name), value, name);
+  const silent = new Metrics("client", "acme.mainnet");
+  silent.submitted("landed", 2);
+  assert.doesNotMatch(await silent.text(), /messages|submission/);
+});
+
 Deno.test("metrics: every role has those of the table and no other", async () => {
-  for (const role of ROLES) {
-    const metrics = new Metrics(role, "acme.mainnet");
+  for (const [role, asked] of [...ROLES.map((it) => [it, false]), ["client", true]] as const) {
+    const metrics = new Metrics(role as Role, "acme.mainnet", asked as boolean);
     for (const name of Object.keys(METRICS) as (keyof typeof METRICS)[]) {
       if (METRICS[name].kind === "gauge" && name !== "last_participants") {
         metrics.read(name, () => 1);
       }
     }
     const types = [...(await metrics.text()).matchAll(/^# TYPE zipnet_(\w+) (\w+)$/gm)];
-    const expected = Object.entries(METRICS).filter(([, { roles }]) => roles.includes(role));
+    const expected = Object.entries<Metric>(METRICS).filter(([, it]) =>
+      it.roles.includes(role as Role) && (asked || !it.asked?.includes(role as Role))
+    );
     assert.deepEqual(
       types.map(([, name, kind]) => `${name} ${kind}`).sort(),
       expected.map(([name, { kind }]) => `${name} ${kind}`).sort(),

@@ -63,6 +63,13 @@ testRefusals([
     "--metrics (ZIPNET_METRICS) of a client: expected a loopback address, got 0.0.0.0",
   ],
   [
+    "messages counted where nobody can ask",
+    "client",
+    ["--metrics-messages"],
+    {},
+    "--metrics-messages (ZIPNET_METRICS_MESSAGES) needs --metrics (ZIPNET_METRICS)",
+  ],
+  [
     "metrics at a name",
     "server",
     ["--metrics=localhost:9464"],

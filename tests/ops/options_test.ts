@@ -103,6 +103,7 @@ Deno.test("options: defaults of the other roles", () => {
     cadence: 1,
     jwt: undefined,
     message: undefined,
+    metricsMessages: false,
     stdin: false,
     json: false,
   });

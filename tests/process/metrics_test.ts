@@ -100,6 +100,25 @@ Deno.test("metrics and health of every role, while rounds go on and a server is 
     }
   });
 
+  await t.step("a client that was asked to counts what became of its own messages", async () => {
+    const { command } = it.clients[1], ZIPNET_SECRET = crypto.randomUUID();
+    const asking = await it.up({
+      ...command,
+      env: { ...command.env, ZIPNET_SECRET },
+      args: [...command.args, "--metrics-messages"],
+    });
+    asking.child.say({ id: "own", payload: btoa("counted by who said it") });
+    await it.until("it landed", () => asking.outcomes.size === 1);
+    const found = await samples(asking);
+    equal(found.get('messages_total{outcome="landed"}'), 1);
+    equal(found.get("submission_rounds_count"), 1);
+    ok(
+      found.get("submission_rounds_sum")! >= 2,
+      "it is reserved in one round and lands in a later",
+    );
+    await it.kill(asking, "SIGTERM");
+  });
+
   await t.step(
     "only who asks this machine by its own name is answered, and only reads",
     async () => {
