@@ -11,7 +11,7 @@ export interface Process {
   readonly stdout: ReadableStream<Uint8Array>;
   readonly stderr: ReadableStream<Uint8Array>;
   readonly status: Promise<{ readonly code: number; readonly signal: string | null }>;
-  kill(signal: "SIGTERM" | "SIGKILL"): void;
+  kill(signal: Deno.Signal): void;
 }
 
 /** Starts a process. */
@@ -84,7 +84,7 @@ export class Child {
   }
 
   /** Sends a signal; one that has ended does not mind. */
-  kill(signal: "SIGTERM" | "SIGKILL"): void {
+  kill(signal: Deno.Signal): void {
     try {
       this.#process.kill(signal);
     } catch (error) {

@@ -67,7 +67,7 @@ const COMMANDS = [
 const BATCHED: readonly unknown[] = ["register", "vouch"];
 
 /** Longest reason in a command, in bytes. */
-const MAX_REASON = 400;
+export const MAX_REASON = 400;
 
 /** The layout of a command. */
 export function encodeCommand(c: Command): Uint8Array {
@@ -216,11 +216,13 @@ function serverOf(reader: Reader, manifest: Manifest): number {
   return server;
 }
 
-function reasonBytes(reason: string): Uint8Array {
+/** A reason as it travels: short printable ASCII. */
+export function reasonBytes(reason: string): Uint8Array {
   return new TextEncoder().encode(reason.replace(/[^ -~]/g, "?").slice(0, MAX_REASON));
 }
 
-function reasonText(bytes: Uint8Array): string {
+/** Reads it strictly; throws a `ProtocolError`. */
+export function reasonText(bytes: Uint8Array): string {
   if (bytes.length > MAX_REASON || bytes.some((b) => b < 32 || b > 126)) {
     throw new ProtocolError("encoding", "a reason that is not short printable ASCII");
   }

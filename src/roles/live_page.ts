@@ -6,6 +6,7 @@ import { printable } from "../ops/printable.ts";
 import { hex } from "../protocol/bytes.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import type { Seen } from "./reader.ts";
+import type { ToldVoid } from "./void_feed.ts";
 
 /** The page's files, beside each other in `testnet/page/`. */
 export const PAGE_FILES: readonly string[] = ["index.html", "style.css", "page.js"];
@@ -22,8 +23,8 @@ export function instanceEvent(instance: string, newest: Manifest, attested: bool
   });
 }
 
-/** What the page is told of a record. */
-export function roundEvent(seen: Seen): string {
+/** What the page is told of a record, and of the void rounds before it. */
+export function roundEvent(seen: Seen, voids: readonly ToldVoid[] = []): string {
   const { record: { header, hash }, certificate, participants, messages, skipped, linked, phases } =
     seen;
   return JSON.stringify({
@@ -33,6 +34,7 @@ export function roundEvent(seen: Seen): string {
     participants: participants.length,
     roster: header.rosterSize,
     skipped,
+    voids,
     linked,
     ...phases,
     signatures: certificate.length,

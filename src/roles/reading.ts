@@ -26,6 +26,7 @@ import { ReaderRole } from "./reader.ts";
 import type { Records } from "./records.ts";
 import { Mirror } from "./mirror.ts";
 import { SEARCH_MS } from "./search.ts";
+import { VoidEar } from "./void_feed.ts";
 import { NEWEST } from "./window.ts";
 
 type Process = RoleProcess<"reader">;
@@ -43,6 +44,8 @@ export async function followLog(p: Process): Promise<void> {
   if (json) print(manifestLine(lineage));
   let last: number | undefined;
   const page = openPage(p, epochs, committee.tickets !== undefined);
+  const ear = page && new VoidEar({ ...p, epochs });
+  if (ear) p.onStop(() => ear.close());
   const archive = data === undefined || listen.length === 0 ? undefined : folder.archive("archive");
   const mirror = listen.length === 0 ? undefined : new Mirror({ ...p, committee, archive });
   if (mirror) {
@@ -61,8 +64,9 @@ export async function followLog(p: Process): Promise<void> {
     after,
     mirror,
     record: (seen) => {
-      last = seen.record.header.round;
-      page?.publish(last, "round", roundEvent(seen));
+      const { skipped, record: { header: { round } } } = seen;
+      last = round;
+      page?.publish(round, "round", roundEvent(seen, ear?.between(round - 1 - skipped, round)));
       if (print(recordLines(seen, json))) place.save(encodeCertified(seen));
     },
     stopped: p.fail,

@@ -29,7 +29,8 @@ import { ClientDesk } from "./client_desk.ts";
 import type { DeskLimits, RoleCounts } from "./limits.ts";
 import { Link } from "./link.ts";
 import { Recall } from "./recall.ts";
-import { CLIENT_REGISTRY, committeeStream, instanceStreams } from "./streams.ts";
+import { CLIENT_REGISTRY, committeeStream, instanceStreams, VOIDS } from "./streams.ts";
+import { VoidFeed } from "./void_feed.ts";
 
 /** How often the member looks at the time. */
 const TICK_MS = 20;
@@ -84,6 +85,7 @@ export interface ServerOptions {
 export class Server {
   readonly #member: Member;
   readonly #desk: ClientDesk;
+  readonly #voids = new VoidFeed();
   readonly #aggregators = new Set<Stream>();
   /** Peers that were logged as not in the list of aggregators. */
   readonly #refused = new Set<string>();
@@ -127,7 +129,10 @@ export class Server {
           }),
         opened: (opened, roster) => this.#opened(opened, roster),
         finalized: (certified, phases) => this.#finalized(certified, phases),
-        voided: (round, reason) => environment.observe("warn", "round void", { round, reason }),
+        voided: (round, reason) => {
+          environment.observe("warn", "round void", { round, reason });
+          this.#voids.tell({ round, reason });
+        },
         equivocation: (why, server, proof) => this.#equivocation(why, server, proof),
       },
     });
@@ -191,6 +196,7 @@ export class Server {
       return index < 0 ? "not in the committee" : "the server of the higher place dials";
     }, this.#tracked((stream) => this.#peer(stream, serverIndex(manifest, stream.peer.key))));
     network.serve(CLIENT_REGISTRY, this.#tracked((stream) => this.#desk.accept(stream)));
+    network.serve(VOIDS, this.#tracked((stream) => this.#voids.accept(stream)));
     const aggregates = this.#tracked((stream) => this.#subscribed(stream));
     network.serve(
       streams.aggregate,
@@ -291,7 +297,7 @@ export class Server {
     this.#cancelTick();
     this.#recall?.close();
     const { aggregate } = instanceStreams(manifest.parameters);
-    for (const kind of [this.#kind, CLIENT_REGISTRY, aggregate]) {
+    for (const kind of [this.#kind, CLIENT_REGISTRY, VOIDS, aggregate]) {
       network.serve(kind, () => undefined);
     }
     for (const stream of [...this.#inbound]) stream.close("this server's epoch is over");

@@ -6,6 +6,7 @@ import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
 import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
+import { MAX_REASON } from "../committee/commands.ts";
 import { maxMembershipFrame } from "../committee/membership.ts";
 import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";
@@ -32,6 +33,9 @@ export const MAX_EVIDENCE_BYTES: number = 12 + MAX_TICKET_BYTES + MAX_TOKEN_BYTE
 
 /** Whoever has the servers' tickets hands them to anyone, with their collateral. */
 export const SERVER_TICKETS: StreamKind = kind("server-tickets", 33 + MAX_TICKET_BYTES, 4);
+
+/** A server tells anyone which rounds were void, and why. */
+export const VOIDS: StreamKind = kind("voids", 8 + MAX_REASON, 2);
 
 /** Servers that have proven the secret form their committee and its epochs. */
 export function genesisStream(parameters: Parameters): StreamKind {

@@ -6,6 +6,8 @@ const MAX_ROUNDS = 120, MAX_MESSAGES = 200;
 const SVG = "http://www.w3.org/2000/svg";
 /** Height of the drawing, in its own units; a round of the scale's length fills it. */
 const HEIGHT = 100;
+/** Below it, how much of the roster took part: a gap, and a strip of this height. */
+const GAP = 3, STRIP = 6;
 
 const $ = (id) => document.getElementById(id);
 const rounds = [];
@@ -27,8 +29,8 @@ function shape(name, attributes) {
 const plural = (count, word) => `${count} ${word}${count === 1 ? "" : "s"}`;
 
 /** What a round is called aloud. */
-function spoken({ round, void: isVoid, participants, messages, open, close }) {
-  if (isVoid) return `round ${round}: void`;
+function spoken({ round, void: isVoid, why, participants, messages, open, close }) {
+  if (isVoid) return `round ${round}: void${why ? `, ${why}` : ""}`;
   const took = open === undefined ? "" : `, ${open + close} ms`;
   const said = plural(messages.length, "message");
   return `round ${round}: ${plural(participants, "participant")}, ${said}${took}`;
@@ -42,7 +44,7 @@ function scale() {
 
 function drawing(entry, full) {
   const picture = shape("svg", {
-    viewBox: `0 0 10 ${HEIGHT}`,
+    viewBox: `0 0 10 ${HEIGHT + GAP + STRIP}`,
     preserveAspectRatio: "none",
     "aria-hidden": "true",
   });
@@ -55,6 +57,12 @@ function drawing(entry, full) {
   picture.append(
     shape("rect", { class: "open", x: 0, y: HEIGHT - open, width: 10, height: open }),
     shape("rect", { class: "close", x: 0, y: top, width: 10, height: close }),
+  );
+  const strip = { x: 0, y: HEIGHT + GAP, height: STRIP };
+  const part = 10 * entry.participants / Math.max(1, entry.roster);
+  picture.append(
+    shape("rect", { class: "roster", ...strip, width: 10 }),
+    shape("rect", { class: "took", ...strip, width: part }),
   );
   const dots = Math.min(5, entry.messages.length);
   for (let i = 0; i < dots; i++) {
@@ -92,10 +100,11 @@ function facts() {
   if (!entry) return;
   $("rounds").setAttribute("aria-activedescendant", `round-${entry.round}`);
   const rows = entry.void
-    ? [["round", entry.round], [
-      "outcome",
-      "void: no record, nothing was opened; who was missing is in the servers' logs",
-    ]]
+    ? [
+      ["round", entry.round],
+      ["outcome", "void: no record, nothing was opened"],
+      ["why", entry.why ?? "no server told this reader; their logs say it"],
+    ]
     : [
       ["round", entry.round],
       ["at", new Date(entry.time).toLocaleTimeString()],
@@ -135,7 +144,9 @@ function add(entry) {
   if (last !== undefined && entry.round <= last) return;
   const before = Math.min(entry.skipped, MAX_ROUNDS);
   for (let i = before; i > 0; i--) {
-    rounds.push({ round: entry.round - i, void: true, messages: [] });
+    const round = entry.round - i, told = entry.voids.find((it) => it.round === round);
+    const why = told && `${told.reason} (server ${told.server} says so)`;
+    rounds.push({ round, void: true, why, messages: [] });
   }
   rounds.push(entry);
   rounds.splice(0, Math.max(0, rounds.length - MAX_ROUNDS));

@@ -132,6 +132,31 @@ Deno.test({
     });
   }
 
+  await t.step("a void round is shown, with why, and whose word that is", async () => {
+    const last = reader.records.at(-1)!.round;
+    // One that does not lead: whoever takes the place of a leader may find no round to give up.
+    const index = it.servers.findIndex(({ log }) => !log.includes("opening round"));
+    const { child } = it.servers[index];
+    // Servers have the places of their keys.
+    const place = [...it.keys].sort().indexOf(it.keys[index]);
+    child.kill("SIGSTOP");
+    const gaveUp = () => it.servers.some(({ log }) => log.includes("round void"));
+    await it.until("a round is void", gaveUp);
+    child.kill("SIGCONT");
+    await it.until("rounds go on", () => reader.records.at(-1)!.round > last + 3);
+    const isVoid = "document.querySelector('.round[aria-label*=void]')";
+    await browser.until(isVoid);
+    match(
+      await browser.value(`${isVoid}.getAttribute("aria-label")`),
+      new RegExp(`^round \\d+: void, .*server ${place}\\b.* \\(server \\d says so\\)$`),
+    );
+    await browser.value(`${isVoid}.dispatchEvent(new MouseEvent("click"))`);
+    const facts = await browser.value<string>("document.getElementById('facts').innerText");
+    match(facts, new RegExp(`void: no record[^]*server ${place}\\b`));
+    await browser.value("document.getElementById('rounds').focus()");
+    await browser.press("Escape");
+  });
+
   await t.step("a page that was cut off goes on where it was", async () => {
     const before = await browser.value<number>("document.querySelectorAll('.messages li').length");
     const port = new URL(address).port;
