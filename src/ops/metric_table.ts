@@ -89,6 +89,16 @@ export const METRICS = metrics({
   server_registry_size: { kind: "gauge", roles: SERVER, help: "Servers of the committee" },
   epoch: { kind: "gauge", roles: SERVER, help: "Number of the committee's epoch" },
   round: { kind: "gauge", roles: LOG, help: "Round of the newest certified record here" },
+  round_time_seconds: {
+    kind: "gauge",
+    roles: SERVER,
+    help: "Unix time of that round's header; absent before the first",
+  },
+  round_limit_seconds: {
+    kind: "gauge",
+    roles: SERVER,
+    help: "Time from round to round after which something is wrong: three periods and the deadline",
+  },
   last_participants: { kind: "gauge", roles: SERVER, help: "Participants of that round" },
   quote_expiry_seconds: {
     kind: "gauge",

@@ -161,6 +161,14 @@ export function watchServer(
   read("min_participants", () => committee.server?.options.manifest.parameters.minParticipants);
   read("epoch", () => committee.server?.options.manifest.epoch);
   read("round", () => member()?.head.round);
+  read("round_time_seconds", () => {
+    const time = member()?.head.time;
+    return time ? time / 1_000 : undefined;
+  });
+  read("round_limit_seconds", () => {
+    const parameters = committee.server?.options.manifest.parameters;
+    return parameters && (3 * parameters.roundPeriod + parameters.roundDeadline) / 1_000;
+  });
   read("quote_expiry_seconds", () => {
     const until = attested?.until(key);
     return until === undefined ? undefined : (until - clock.now()) / 1_000;
