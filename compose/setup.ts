@@ -31,7 +31,7 @@ const machines = [...servers, `${KEYS}/client`];
 const text = (value: string) => [new TextEncoder().encode(`${value}\n`)];
 
 if (readIfPresent(`${ROOT}/${PLATFORM_ROOT}`)) {
-  renewCollateral(ROOT, systemClock.now());
+  renewCollateral(ROOT, systemClock.wall());
   const collateral = Deno.readFileSync(`${ROOT}/${PLATFORM_COLLATERAL}`);
   for (const machine of machines) {
     replaceDurably(`${machine}/platform/${PLATFORM_COLLATERAL}`, [collateral], ALL);
@@ -46,7 +46,7 @@ if (readIfPresent(`${ROOT}/${PLATFORM_ROOT}`)) {
     }
   }
   const made = `${ROOT}/made`;
-  createAuthority(made, systemRandom, systemClock.now());
+  createAuthority(made, systemRandom, systemClock.wall());
   const committee = hex(systemRandom(32));
   for (const server of servers) {
     replaceDurably(`${server}/committee`, text(committee), OWNER);
@@ -55,7 +55,7 @@ if (readIfPresent(`${ROOT}/${PLATFORM_ROOT}`)) {
   replaceDurably(`${KEYS}/aggregator/seed`, text(hex(systemRandom(32))), OWNER);
   for (const machine of machines) {
     const place = { folder: made, machine: `${machine}/platform`, image: SIMULATED_IMAGE };
-    createPlatform(place, systemRandom, systemClock.now());
+    createPlatform(place, systemRandom, systemClock.wall());
   }
   const root = Deno.readFileSync(`${made}/${PLATFORM_ROOT}`);
   for (const folder of [...machines, `${KEYS}/aggregator`, `${KEYS}/reader`]) {

@@ -84,7 +84,7 @@ async function main(): Promise<void> {
   if (args.image !== undefined && command !== "node") {
     throw new Misuse("--image goes with node alone");
   }
-  const now = systemClock.now(), machine = `${folder}/${name}`;
+  const now = systemClock.wall(), machine = `${folder}/${name}`;
   const image = args.image ?? SIMULATED_IMAGE;
   attempt(folder, () => {
     if (command === "root") createAuthority(root, systemRandom, now);

@@ -187,7 +187,7 @@ function hexOf(name: string, text: string, length: number): Uint8Array {
 
 /** Unix ms of a date, or of a date and a time in UTC. */
 function timeOf(text: string | undefined): number {
-  if (text === undefined) return systemClock.now();
+  if (text === undefined) return systemClock.wall();
   const ms = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,3})?)?Z)?$/.test(text)
     ? Date.parse(text)
     : NaN;

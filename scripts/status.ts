@@ -24,7 +24,7 @@ await runRole("reader", ["--ephemeral", "--log=error", ...Deno.args], async (p) 
     candidates: () => holders(network, "aggregator", "server"),
     events: {
       record: (verified: Verified) => {
-        glance.add(verified, clock.now());
+        glance.add(verified, clock.wall());
         if (!terminal && glance.rounds >= ENOUGH_ROUNDS) finish();
       },
       bad: () => true,
@@ -32,7 +32,7 @@ await runRole("reader", ["--ephemeral", "--log=error", ...Deno.args], async (p) 
   });
   const terminal = Deno.stdout.isTerminal();
   const draw = () =>
-    glance.lines(clock.now(), {
+    glance.lines(clock.wall(), {
       epoch: epochs.newest,
       reached: new Set(reached(network)),
       aggregators: network.peers("aggregator").length,

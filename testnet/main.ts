@@ -25,7 +25,7 @@ async function start(options: Options): Promise<ExitCode> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   onStop(() => stop());
   if (Deno.build.os !== "windows") Deno.addSignalListener("SIGHUP", stop);
-  const time = new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
+  const time = new Date(systemClock.wall()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
   const folder = `.testnet/${time}-${Deno.pid}`;
   Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });
   const platforms = options.unattested ? undefined : new Platforms(`${folder}/platform`);

@@ -21,7 +21,7 @@ export class Platforms {
 
   constructor(readonly folder: string) {
     this.#root = `${folder}/root`;
-    createAuthority(this.#root, systemRandom, systemClock.now());
+    createAuthority(this.#root, systemRandom, systemClock.wall());
   }
 
   /** The file of the root's certificate. */
@@ -34,20 +34,20 @@ export class Platforms {
     const known = this.#machines.get(name);
     if (known) return known;
     const machine = `${this.folder}/${name.replaceAll(" ", "-")}`;
-    createPlatform({ folder: this.#root, machine, image }, systemRandom, systemClock.now());
+    createPlatform({ folder: this.#root, machine, image }, systemRandom, systemClock.wall());
     this.#machines.set(name, machine);
     return machine;
   }
 
   /** Collateral that was issued now, as a file. */
   renew(): string {
-    renewCollateral(this.#root, systemClock.now());
+    renewCollateral(this.#root, systemClock.wall());
     return `${this.#root}/collateral.json`;
   }
 
   /** Revokes a machine; the collateral that says so, as a file. */
   revoke(machine: string): string {
-    revokePlatform(this.#root, machine, systemClock.now());
+    revokePlatform(this.#root, machine, systemClock.wall());
     return `${this.#root}/collateral.json`;
   }
 }

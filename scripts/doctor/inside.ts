@@ -204,7 +204,7 @@ async function attested(options: RoleOptions[Role], report: Report): Promise<voi
       "name a PCCS or a file in ZIPNET_COLLATERAL, so that quotes can be judged at once",
     );
   }
-  const book = new CollateralBook(anchor), now = systemClock.now();
+  const book = new CollateralBook(anchor), now = systemClock.wall();
   const observe: Observe = (_level, _event, fields) =>
     report.bad("collateral", `${fields?.source}: ${fields?.reason}`, "renew it, or name another");
   for (const source of collateralSources(names, { fetch, readFile, clock: systemClock, observe })) {

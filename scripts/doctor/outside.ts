@@ -117,14 +117,14 @@ async function rounds(
     events: {
       bad: () => true,
       opened({ header: { time } }) {
-        apart ??= first === undefined ? undefined : environment.clock.now() - time;
+        apart ??= first === undefined ? undefined : environment.clock.wall() - time;
       },
       record({ record: { header } }) {
         // The first is the newest that there was; the next one is made now.
         first ??= header.round;
         if (header.round === first) return;
         report.good("rounds", `round ${header.round} was certified just now`);
-        const ms = apart ?? environment.clock.now() - header.time;
+        const ms = apart ?? environment.clock.wall() - header.time;
         if (Math.abs(ms) <= CLOCK_MS) report.good("clock", `${ms} ms after the leader's`);
         else report.bad("clock", `${ms} ms apart from the leader's`, "set it, by NTP");
         resolve();

@@ -53,9 +53,13 @@ export class Driver {
     this.#current = undefined;
   }
 
-  /** What to propose at `now`, or undefined for nothing yet; `held`: why no further round is wanted. */
+  /**
+   * What to propose at `now`, or undefined for nothing yet; `wall` is the time of a header;
+   * `held`: why no further round is wanted.
+   */
   next(
     now: number,
+    wall: number,
     state: CommitteeState,
     head: Head,
     present: ReadonlySet<number>,
@@ -108,7 +112,7 @@ export class Driver {
     return {
       open: {
         round,
-        time: now,
+        time: wall,
         previous: head.hash,
         carry,
         messageBytes: carry ? head.layout.bytes : 0,

@@ -174,7 +174,7 @@ export class LiveRound {
     const { rules, keys, self, environment } = this.bench;
     if (live.declined.has(self)) return;
     const objection = this.#objection(header, live, state);
-    const decision = rules.open(viewOf(header, self), environment.clock.now(), objection);
+    const decision = rules.open(viewOf(header, self), environment.clock.wall(), objection);
     if ("signed" in decision) keys.use(header.bundles[self]);
     this.#say(live, decision, objection);
   }
@@ -242,7 +242,7 @@ export class LiveRound {
   /** What is false in a header beyond the rules that need memory, or undefined. */
   #objection(header: Header, live: Live, state: CommitteeState): string | undefined {
     const { manifest, keys, self, heads, attendance, vouching, environment } = this.bench;
-    const { roster } = state.registry, now = environment.clock.now();
+    const { roster } = state.registry, wall = environment.clock.wall();
     try {
       if (header.round !== live.round) return "another round than proposed";
       checkExtends(header, heads.head);
@@ -254,7 +254,7 @@ export class LiveRound {
       const wronged = attendance.wronged(roster);
       if (wronged) return `client ${wronged.slice(0, 16)} was left out, yet took part lately`;
       for (const [, { client }] of roster.clients()) {
-        const refused = vouching?.admits(client, state, now) === false
+        const refused = vouching?.admits(client, state, wall) === false
           ? "no vouch of mine"
           : this.#refusal(client);
         if (refused) return `client ${hex(client).slice(0, 16)} is not admitted here: ${refused}`;

@@ -91,7 +91,7 @@ export class Member {
     this.#attendance = new Attendance(manifest.parameters.leaseRounds);
     const { instance, parameters: { maxClients } } = manifest;
     if (options.vouching) this.#vouching = new Vouching({ signer, instance, self, maxClients });
-    this.#vouching?.repeat(options.vouches ?? [], clock.now());
+    this.#vouching?.repeat(options.vouches ?? [], clock.wall());
     this.#bench = {
       manifest,
       self,
@@ -191,8 +191,9 @@ export class Member {
   register(kind: "register" | "leave", registration: Registration): string | undefined {
     if (kind === "register") {
       const refused = this.options.admits(registration.client);
+      const { clock } = this.#bench.environment;
       const why = refused ??
-        this.#seating.seat(registration, this.#state, this.#bench.environment.clock.now());
+        this.#seating.seat(registration, this.#state, clock.now(), clock.wall());
       if (why) return why;
     } else this.#engine.propose(encodeCommand({ kind, registration }));
     this.#react();
@@ -201,7 +202,7 @@ export class Member {
 
   /** Vouches for a client until then (Unix ms); no later than now takes the word back. */
   vouch(client: Uint8Array, until: number): void {
-    this.#vouching?.say(client, until, this.#state, this.#bench.environment.clock.now());
+    this.#vouching?.say(client, until, this.#state, this.#bench.environment.clock.wall());
     this.#react();
   }
 
@@ -232,7 +233,13 @@ export class Member {
       : this.#recalling && this.fresh
       ? "the newest record, which an aggregator may have"
       : undefined;
-    const intent = this.#driver.next(clock.now(), this.#state, heads.head, present, held);
+    const intent = this.#driver.next(
+      ...[clock.now(), clock.wall()] as const,
+      this.#state,
+      heads.head,
+      present,
+      held,
+    );
     if (intent === undefined) return;
     if ("waiting" in intent) {
       if (intent.waiting !== this.#waiting) observe("info", "waiting", { for: intent.waiting });
@@ -300,9 +307,9 @@ export class Member {
         // What was begun goes on: a share that is known by its commitment cannot be made again.
         if (!this.#live?.stands(this.#state)) this.#live = undefined;
         // Who followed an order that is over seats its roster again, should the new one lack it.
-        const now = this.#bench.environment.clock.now();
+        const { clock } = this.#bench.environment, now = clock.now();
         for (const registration of registry.registrations()) this.#seating.add(registration, now);
-        this.#vouching?.repeat(vouches.by(self), now);
+        this.#vouching?.repeat(vouches.by(self), clock.wall());
         this.#react();
       },
     };
@@ -348,8 +355,8 @@ export class Member {
     if (behind) exchange.want(state.head.record);
     oweVoids(this.#bench, state);
     oweReleases(this.#bench, state);
-    const now = this.#bench.environment.clock.now();
-    this.#vouching?.owe(state, proposals, now);
+    const { clock } = this.#bench.environment, now = clock.now();
+    this.#vouching?.owe(state, proposals, now, clock.wall());
     this.#seating.owe(state, proposals, now);
     const { live } = state;
     if (live === undefined) {

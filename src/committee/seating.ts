@@ -33,14 +33,15 @@ export class Seating {
 
   constructor(readonly maxClients: number) {}
 
-  /** Takes an admitted client's registration; answers why not, or undefined. */
+  /** Takes an admitted client's registration, at a Unix time; answers why not, or undefined. */
   seat(
     registration: Registration,
     { registry }: CommitteeState,
     now: number,
+    wall: number,
   ): string | undefined {
     const { client, session } = registration, seated = registry.session(client);
-    if (Math.abs(now - session) > MAX_SESSION_SKEW_MS) return "session time more than a day off";
+    if (Math.abs(wall - session) > MAX_SESSION_SKEW_MS) return "session time more than a day off";
     if (seated === session) return undefined;
     if (seated !== undefined && seated > session) return "a newer session of this client exists";
     const full = registry.size >= this.maxClients;

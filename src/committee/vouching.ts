@@ -57,13 +57,13 @@ export class Vouching {
     return vouch !== undefined && stands(vouch) && vouch.until + LAPSE_GRACE_MS >= now;
   }
 
-  /** Offers what the order does not have yet. */
-  owe(state: CommitteeState, proposals: Proposals, now: number): void {
+  /** Offers what the order does not have yet; `wall` tells which vouches have ended. */
+  owe(state: CommitteeState, proposals: Proposals, now: number, wall: number): void {
     const { self } = this.options;
     if (now >= this.#look) {
       this.#look = now + LOOK_MS;
       for (const vouch of state.vouches.by(self)) {
-        if (stands(vouch) && vouch.until < now) this.say(vouch.client, 0, state, now);
+        if (stands(vouch) && vouch.until < wall) this.say(vouch.client, 0, state, wall);
       }
     }
     if (this.#owed.size === 0 || now < this.#next) return;

@@ -136,7 +136,7 @@ export class CollateralKeeper {
   /** Half of its life is over, and a little more, lest all ask at the same time. */
   #isDue({ family, retryAt, jitter }: Watched): boolean {
     const now = this.#now(), life = this.book.lifetime(family);
-    return now >= retryAt &&
+    return this.#options.environment.clock.now() >= retryAt &&
       (!life || now >= life.refresh + jitter * (life.warn - life.refresh) / 4);
   }
 
@@ -155,7 +155,7 @@ export class CollateralKeeper {
     }
     const wait = Math.min(MAX_RETRY_MS, RETRY_MS * 2 ** watched.failures);
     watched.failures = Math.min(watched.failures + 1, 16);
-    watched.retryAt = this.#now() + wait * (1 + watched.jitter) / 2;
+    watched.retryAt = this.#options.environment.clock.now() + wait * (1 + watched.jitter) / 2;
   }
 
   async #offer({ name, kind }: CollateralSource, given: Collateral | undefined): Promise<void> {
@@ -198,7 +198,7 @@ export class CollateralKeeper {
   }
 
   #now(): number {
-    return this.#options.environment.clock.now();
+    return this.#options.environment.clock.wall();
   }
 
   get #observe() {

@@ -25,7 +25,7 @@ export interface LogOptions {
   readonly format: LogFormat;
   /** Takes one whole line with its newline, e.g. to standard error. */
   readonly write: (line: string) => void;
-  readonly clock: Pick<Clock, "now">;
+  readonly clock: Pick<Clock, "wall">;
 }
 
 /**
@@ -38,7 +38,7 @@ export interface LogOptions {
  * import { createLog } from "./log.ts";
  * let out = "";
  * const write = (line: string) => out += line;
- * const log = createLog({ level: "info", format: "text", write, clock: { now: () => 0 } });
+ * const log = createLog({ level: "info", format: "text", write, clock: { wall: () => 0 } });
  * log("info", "round finalized", { round: 12, participants: 5 });
  * log("debug", "unseen");
  * const line = "1970-01-01T00:00:00.000Z info round finalized round=12 participants=5\n";
@@ -50,7 +50,7 @@ export function createLog({ level, format, write, clock }: LogOptions): Observe 
   const line = format === "json" ? jsonLine : textLine;
   return (at, event, fields = {}) => {
     if (LEVELS.indexOf(at) < least) return;
-    write(line(new Date(clock.now()).toISOString(), at, event, fields) + "\n");
+    write(line(new Date(clock.wall()).toISOString(), at, event, fields) + "\n");
   };
 }
 

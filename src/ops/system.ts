@@ -12,7 +12,8 @@ const MAX_TIMER = 2 ** 31 - 1;
 
 /** The system's clock; `after` throws a `RangeError` over 2^31 − 1 ms. */
 export const systemClock: Clock = {
-  now: () => Date.now(),
+  now: () => Math.floor(performance.timeOrigin + performance.now()),
+  wall: () => Date.now(),
   after(ms, task) {
     if (!(ms <= MAX_TIMER)) {
       throw new RangeError(`a timer of ${ms} ms, expected ${MAX_TIMER} at most`);

@@ -43,7 +43,7 @@ export function traces(role: Role, instance: Uint8Array, clock: Clock): Observe 
     return trace.setSpan(context.active(), made);
   };
   return (_level, event, fields = {}) => {
-    const { round } = fields, now = clock.now();
+    const { round } = fields, now = clock.wall();
     if (typeof round !== "number") return;
     if (event === "aggregate sent") span("aggregate", now, now, parent(round), round);
     if (event === "round void") span("round void", now, now, parent(round), round);

@@ -200,7 +200,7 @@ export class Admissions {
       if (token) {
         const { token: shown } = evidence;
         if (shown === undefined) throw new AttestationError("evidence-missing", "no token");
-        const verify = () => token.verify(shown, client, clock.now());
+        const verify = () => token.verify(shown, client, clock.wall());
         ends.push((await work(verify)).until);
       }
       return { until: Math.min(...ends) };
@@ -230,7 +230,7 @@ export class Admissions {
 
   /** Until when a ticket grants anything. */
   async #verify(client: Uint8Array, { ticket: bytes, collateral: staple }: Evidence) {
-    const { terms, instance, environment: { clock } } = this.options, now = clock.now();
+    const { terms, instance, environment: { clock } } = this.options, now = clock.wall();
     const { policy, collateral: book } = terms.ticket!, ticket = decodeTicket(bytes!);
     let collateral: VerifiedCollateral;
     try {

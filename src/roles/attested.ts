@@ -124,7 +124,7 @@ export class AttestedServers {
   async #verdict(key: Uint8Array, bytes: Uint8Array): Promise<boolean> {
     if (this.#stopped) return true;
     const name = hex(key), { instance, attestation, fresh, environment } = this.options;
-    const { policy, collateral: book } = attestation, now = environment.clock.now();
+    const { policy, collateral: book } = attestation, now = environment.clock.wall();
     try {
       const ticket = decodeTicket(bytes);
       const freshness = fresh?.(ticket) ?? "fresh";
@@ -157,7 +157,7 @@ export class AttestedServers {
     if (!newer && !equal(before.bytes, bytes)) return;
     if (!before && this.#standing.size >= MAX_ATTESTED) return;
     before?.cancel();
-    const cancel = clock.after(Math.max(1, until + 1 - clock.now()), () => {
+    const cancel = clock.after(Math.max(1, until + 1 - clock.wall()), () => {
       const error = new AttestationError("ticket-expired");
       if (this.#standing.get(name)?.bytes === bytes) this.#refuse(name, key, bytes, error);
     });

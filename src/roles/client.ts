@@ -63,7 +63,10 @@ export interface ClientOptions {
 }
 
 interface Session {
+  /** Unix ms, as it was registered. */
   readonly time: number;
+  /** When it began, by this process's own time. */
+  readonly born: number;
   readonly agreement: Agreement;
   /** Pair keys with the servers, and the bundles they were made with. */
   readonly pairs: Map<number, { readonly bundle: Bundle; readonly key: Uint8Array }>;
@@ -210,7 +213,8 @@ export class Client {
 
   #newSession(): Session {
     const { clock, random } = this.options.environment;
-    return { time: clock.now(), agreement: agreement(random(32)), pairs: new Map() };
+    const time = clock.wall(), born = clock.now();
+    return { time, born, agreement: agreement(random(32)), pairs: new Map() };
   }
 
   #opened(opened: OpenedHeader, proof: RosterProof | undefined): void {
@@ -285,7 +289,7 @@ export class Client {
     } else if (!stands(this.#session)) {
       if (++this.#absent >= PATIENCE_HEADERS && !this.#enrolment.busy) this.#again();
       return "not in the roster of this header";
-    } else if (!this.#next && clock.now() - this.#session.time > SESSION_MS) this.#again();
+    } else if (!this.#next && clock.now() - this.#session.born > SESSION_MS) this.#again();
     this.#absent = 0;
     this.#stood = true;
     const untrusted = this.options.objection?.();

@@ -195,7 +195,7 @@ export class ClientDesk {
     const { member, environment: { clock } } = this.options, { client } = registration;
     if (shown.length === 0) {
       const until = member.state.vouches.until(client);
-      if (until !== undefined && until > clock.now()) {
+      if (until !== undefined && until > clock.wall()) {
         return this.#take(stream, "register", registration);
       }
       return void stream.send(encodeWanted(admissions.wants, admissions.freshness));

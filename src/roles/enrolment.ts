@@ -174,10 +174,10 @@ export class Enrolment {
   #renewAt(time: number): void {
     const { environment: { clock } } = this.options;
     this.#cancelRenew();
-    this.#cancelRenew = clock.after(Math.max(1_000, time - clock.now()), () => {
+    this.#cancelRenew = clock.after(Math.max(1_000, time - clock.wall()), () => {
       // Where no stream is open now, the next one begins with a registration.
       this.#link.stream?.send(Uint8Array.of(ASK));
-      this.#renewAt(clock.now() + REGISTER_AGAIN_MS);
+      this.#renewAt(clock.wall() + REGISTER_AGAIN_MS);
     });
   }
 }

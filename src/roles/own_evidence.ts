@@ -41,7 +41,7 @@ export async function showEvidence(
   },
   wants: Wanted,
 ): Promise<Shown> {
-  const { attestation, token, life = TICKET_MS } = options, from = environment.clock.now();
+  const { attestation, token, life = TICKET_MS } = options, from = environment.clock.wall();
   const missing = (what: string) =>
     new Refused(`the committee does not admit this client: ${what}`);
   if (wants.token && token === undefined) {

@@ -188,7 +188,7 @@ export async function runRole<R extends Role>(
       if (made) tasks.push(made.stop);
       attested = made;
       told.read("collateral_expiry_seconds", () => {
-        const now = systemClock.now(), until = made?.terms.collateral.until?.(now);
+        const now = systemClock.wall(), until = made?.terms.collateral.until?.(now);
         return until === undefined ? undefined : (until - now) / 1_000;
       });
       return made?.terms;

@@ -55,7 +55,7 @@ export interface ReaderOptions {
 /** A running reader. */
 export class ReaderRole {
   readonly #follower: Follower;
-  #opened: { readonly round: number; readonly at: number } | undefined;
+  #opened: { readonly round: number; readonly at: number; readonly wall: number } | undefined;
   #last: number | undefined;
 
   /** Throws a `ProtocolError` where `after` is no record of this committee. */
@@ -74,17 +74,18 @@ export class ReaderRole {
       choosy: true,
       events: {
         opened: (opened) => {
-          this.#opened = { round: opened.header.round, at: environment.clock.now() };
+          const { clock } = environment;
+          this.#opened = { round: opened.header.round, at: clock.now(), wall: clock.wall() };
           mirror?.opened(opened);
         },
         record: (verified) => {
           mirror?.record(verified);
           const { round, time } = verified.record.header;
-          const now = environment.clock.now(),
-            at = this.#opened?.round === round ? this.#opened.at : undefined;
-          const phases = at === undefined
-            ? undefined
-            : { open: Math.max(0, at - time), close: now - at };
+          const seen = this.#opened?.round === round ? this.#opened : undefined;
+          const phases = seen && {
+            open: Math.max(0, seen.wall - time),
+            close: environment.clock.now() - seen.at,
+          };
           const skipped = verified.linked ? round - 1 - (this.#last ?? 0) : 0;
           this.#last = round;
           if (after || round >= from) return options.record({ ...verified, skipped, phases });

@@ -171,6 +171,6 @@ export function watchServer(
   });
   read("quote_expiry_seconds", () => {
     const until = attested?.until(key);
-    return until === undefined ? undefined : (until - clock.now()) / 1_000;
+    return until === undefined ? undefined : (until - clock.wall()) / 1_000;
   });
 }

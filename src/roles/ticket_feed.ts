@@ -178,7 +178,7 @@ export class TicketFeed {
     const { attestation: { collateral }, environment: { clock, observe } } = this.options;
     try {
       const staple = parseCollateral(new TextDecoder().decode(body));
-      await collateral.offer(staple, clock.now());
+      await collateral.offer(staple, clock.wall());
       return true;
     } catch (error) {
       if (!(error instanceof AttestationError)) throw error;

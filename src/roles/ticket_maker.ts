@@ -61,7 +61,7 @@ export class TicketMaker {
 
   #ticket(life: number): Promise<Uint8Array> {
     const { environment: { clock }, source, work = (task) => task() } = this.options;
-    const { instance, anchor, key, freshness } = this.options, from = clock.now();
+    const { instance, anchor, key, freshness } = this.options, from = clock.wall();
     const terms = { instance, anchor, key, role: "server" as const, freshness: freshness() };
     return work(() => makeTicket(source, { ...terms, from, until: from + life }));
   }

@@ -6,8 +6,13 @@
 
 /** Time and timers. */
 export interface Clock {
-  /** Unix time in whole milliseconds. */
+  /**
+   * Whole milliseconds that pass evenly, from the Unix time at which the process began: what
+   * durations are measured by. The machine's clock may be set meanwhile; this one is not.
+   */
   now(): number;
+  /** Unix time in whole milliseconds, as the machine has it now: what others are told, and disks. */
+  wall(): number;
   /** Runs `task` once, `ms` milliseconds from now; the returned function cancels it. */
   after(ms: number, task: () => void): () => void;
 }

@@ -39,8 +39,13 @@ class Process implements Environment, Owner {
   parked: TimedEvent[] | undefined = undefined;
   readonly clock: Clock;
   readonly random: Random;
-  constructor(readonly timeline: Timeline, generator: Seeded, readonly observe: Observe) {
-    this.clock = clockOf(timeline, this);
+  constructor(
+    readonly timeline: Timeline,
+    generator: Seeded,
+    readonly observe: Observe,
+    ahead: () => number,
+  ) {
+    this.clock = clockOf(timeline, this, ahead);
     this.random = generator.bytes;
   }
 }
@@ -59,9 +64,10 @@ class Timer implements TimedEvent {
   }
 }
 
-function clockOf(timeline: Timeline, owner?: Owner): Clock {
+function clockOf(timeline: Timeline, owner?: Owner, ahead = () => 0): Clock {
   return {
     now: () => Math.floor(timeline.now),
+    wall: () => Math.floor(timeline.now) + ahead(),
     after(ms, task) {
       const timer = new Timer(timeline.now + Math.max(0, ms), owner, task);
       timeline.push(timer);
@@ -84,6 +90,8 @@ export class MemoryUniverse {
   readonly #delays: Seeded;
   readonly #observe: Observe;
   readonly #boots = new Map<string, number>();
+  /** By how much the machine's clock of a process is ahead, where it is. */
+  readonly #ahead = new Map<string, number>();
   readonly #transports = new Set<MemoryTransport>();
   readonly #byNetwork = new Map<Network, MemoryTransport>();
   readonly #byAddress = new Map<string, MemoryTransport>();
@@ -112,7 +120,13 @@ export class MemoryUniverse {
   environment(name: string, observe: Observe = this.#observe): Environment {
     const boot = this.#boots.get(name) ?? 0;
     this.#boots.set(name, boot + 1);
-    return new Process(this.timeline, this.randomness(`process ${name} ${boot}`), observe);
+    const random = this.randomness(`process ${name} ${boot}`);
+    return new Process(this.timeline, random, observe, () => this.#ahead.get(name) ?? 0);
+  }
+
+  /** The clock of a process's machine is set, so many milliseconds ahead of time, or behind it. */
+  setClock(name: string, ahead: number): void {
+    this.#ahead.set(name, ahead);
   }
 
   /** A generator independent of all others, named by its label. */
@@ -132,7 +146,7 @@ export class MemoryUniverse {
   transport(options: Pick<NetworkOptions, "environment" | "secret">): Transport & MemoryTransport {
     const owner = options.environment instanceof Process
       ? options.environment
-      : new Process(this.timeline, this.#delays, this.#observe);
+      : new Process(this.timeline, this.#delays, this.#observe, () => 0);
     const transport = new MemoryTransport(identity(options.secret), owner, {
       timeline: this.timeline,
       arrival: () => this.#arrival(),

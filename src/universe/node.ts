@@ -228,7 +228,7 @@ export class Node implements Network {
   #found({ key, tags, addresses }: PeerInfo, updated: number): void {
     const role = ROLES.find((it) => it !== "client" && tags.has(it));
     if (role === undefined || (role === "reader" && addresses.length === 0)) return;
-    const age = Math.max(0, this.#environment.clock.now() - updated);
+    const age = Math.max(0, this.#environment.clock.wall() - updated);
     this.#directory.hear({ key, role, addresses, age });
     this.#meetings.wake();
   }

@@ -23,7 +23,7 @@ function checkPlot(file: string): void {
 async function start(options: LoadOptions): Promise<ExitCode> {
   const { promise: stopped, resolve: stop } = Promise.withResolvers<void>();
   onStop(() => stop());
-  const time = new Date(systemClock.now()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
+  const time = new Date(systemClock.wall()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
   const folder = `.testnet/load-${time}-${Deno.pid}`, file = options.plot ?? `${folder}.svg`;
   checkPlot(file);
   Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });

@@ -162,7 +162,7 @@ export class Assembly {
       store: store("manifest"),
       wish: () => party.wish,
       environment: {
-        clock: { now: () => this.now, after: () => () => {} },
+        clock: { now: () => this.now, wall: () => this.now, after: () => () => {} },
         observe: (_level, event, fields = {}) => void party.said.push({ event, fields }),
       },
       broadcast: (frame) => {

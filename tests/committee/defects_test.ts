@@ -163,7 +163,7 @@ Deno.test("engine defect: a command counts as done where another one stands in i
   const proposals = (() => {
     let now = 0;
     const offered: Uint8Array[] = [];
-    const clock = { now: () => now, after: () => () => {} };
+    const clock = { now: () => now, wall: () => now, after: () => () => {} };
     const all = new Proposals(clock, (command) => void offered.push(command));
     return { all, offered, pass: (ms: number) => void (now += ms) };
   })();

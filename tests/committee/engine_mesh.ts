@@ -123,6 +123,7 @@ export class Mesh {
     const { clock } = environment;
     const watched: Clock = {
       now: () => clock.now(),
+      wall: () => clock.now(),
       after: (ms, task) =>
         clock.after(ms, () => {
           if (place.engine !== engine) place.late++;

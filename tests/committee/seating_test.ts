@@ -24,7 +24,7 @@ const manifest = createManifest({
 
 function world() {
   const now = { ms: 1_800_000_000_000 }, offered: Uint8Array[] = [];
-  const clock = { now: () => now.ms, after: () => () => {} };
+  const clock = { now: () => now.ms, wall: () => now.ms, after: () => () => {} };
   const proposals = new Proposals(clock, (command) => void offered.push(command));
   const state = new CommitteeState(manifest), seating = new Seating(SMALL.maxClients);
   const come = () =>

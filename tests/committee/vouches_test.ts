@@ -136,13 +136,14 @@ Deno.test("a server that vouches for too many pushes out its own words alone", (
 });
 
 Deno.test("a word is offered until the order has it, and taken back when it ends", () => {
-  const { state } = fresh(), clock = { time: NOW, now: () => clock.time, after: () => () => {} };
+  const { state } = fresh(),
+    clock = { time: NOW, now: () => clock.time, wall: () => clock.time, after: () => () => {} };
   let offered: Uint8Array[] = [];
   const proposals = new Proposals(clock, (command) => void offered.push(command));
   const vouching = new Vouching({ signer: servers[1], instance, self: 1, maxClients: 16 });
   const owe = () => {
     offered = [];
-    vouching.owe(state, proposals, clock.time);
+    vouching.owe(state, proposals, clock.time, clock.time);
     return offered.length;
   };
   assert.equal(vouching.admits(client.key, state, NOW), false);
@@ -166,7 +167,7 @@ Deno.test("a word is offered until the order has it, and taken back when it ends
 
 Deno.test("in a new order a server says again what still stands", () => {
   const { state: old } = seated(), { state } = fresh();
-  const clock = { now: () => NOW + 10, after: () => () => {} };
+  const clock = { now: () => NOW + 10, wall: () => NOW + 10, after: () => () => {} };
   const offered: Uint8Array[] = [];
   const proposals = new Proposals(clock, (command) => void offered.push(command));
   say(old, 1, NOW + 1, NOW + 500);
@@ -175,7 +176,7 @@ Deno.test("in a new order a server says again what still stands", () => {
     proposals.clear();
     const vouching = new Vouching({ signer: servers[self], instance, self, maxClients: 16 });
     vouching.repeat(old.vouches.by(self), now);
-    vouching.owe(state, proposals, now);
+    vouching.owe(state, proposals, now, now);
     assert.equal(offered.length, count);
   }
 });

@@ -122,7 +122,7 @@ Deno.test("gossip: who listens at nothing is alone on a topic", async () => {
 
 Deno.test("gossip: faults fade, and those of the one least lately at fault make room", () => {
   let now = 0;
-  const faults = new Faults({ now: () => now, after: () => () => {} });
+  const faults = new Faults({ now: () => now, wall: () => now, after: () => () => {} });
   faults.add("a");
   faults.add("a");
   equal(faults.of("a"), 2);

@@ -20,6 +20,7 @@ const LOOK_MS = 20;
 export function clockOf(speed = 1): Environment["clock"] {
   return {
     now: () => Date.now(),
+    wall: () => Date.now(),
     after(ms, task) {
       const timer = setTimeout(task, ms / speed);
       return () => clearTimeout(timer);

@@ -9,6 +9,7 @@ const BOUND_MS = 20_000, LOOK_MS = 10;
 
 const clock: Environment["clock"] = {
   now: () => Date.now(),
+  wall: () => Date.now(),
   after(ms, task) {
     const timer = setTimeout(task, ms);
     return () => clearTimeout(timer);

@@ -3,7 +3,7 @@ import { deepEqual, equal } from "node:assert/strict";
 import { createLog, type LogFormat, MAX_FIELD_LENGTH } from "../../src/ops/log.ts";
 import type { Level } from "../../src/universe/environment.ts";
 
-const clock = { now: () => Date.UTC(2026, 10, 22, 21, 1, 5, 123) };
+const clock = { wall: () => Date.UTC(2026, 10, 22, 21, 1, 5, 123) };
 
 function logged(format: LogFormat, level: Level = "debug") {
   const lines: string[] = [];

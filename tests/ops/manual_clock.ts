@@ -14,6 +14,7 @@ export class ManualClock implements Clock {
   constructor(public time: number) {}
 
   readonly now = (): number => this.time;
+  readonly wall = (): number => this.time;
   readonly after = (ms: number, task: () => void): () => void => {
     const timer = { at: this.time + ms, task };
     this.#timers.add(timer);

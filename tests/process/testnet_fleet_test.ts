@@ -12,6 +12,7 @@ function manualClock() {
   const timers = new Set<() => void>();
   const clock: Clock = {
     now: () => 0,
+    wall: () => 0,
     after(_, task) {
       timers.add(task);
       return () => timers.delete(task);

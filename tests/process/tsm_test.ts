@@ -125,7 +125,7 @@ Deno.test({
     await makesTickets(path);
     await next("padded padded padded padded padded");
     await makesTickets(path);
-    const hurried = tdxSource(path, { now: () => 0, after: pauseNot });
+    const hurried = tdxSource(path, { now: () => 0, wall: () => 0, after: pauseNot });
     for (const words of ["EBUSY", "EBUSY EINTR EINVAL EAGAIN EBUSY EBUSY EBUSY"]) {
       await next(words);
       const before = await item.generation(), reportData = systemRandom(64);
@@ -160,7 +160,7 @@ Deno.test({
 
 /** Asserts that a quote by the item at `path` is refused with a line like this. */
 async function fails(path: string, line: RegExp): Promise<void> {
-  const atOnce = { now: () => 0, after: pauseNot };
+  const atOnce = { now: () => 0, wall: () => 0, after: pauseNot };
   await assert.rejects(tdxSource(path, atOnce).quote(new Uint8Array(64)), (error: Error) => {
     assert.equal(error.name, "QuoteSourceError", String(error));
     assert.match(error.message, line);

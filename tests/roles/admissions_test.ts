@@ -25,7 +25,7 @@ function desk(token?: (shown: string) => Promise<{ until: number }>) {
   const wires = new Wires("server", random.bytes(32)), log = memoryArchive();
   const state = { collateral: good as typeof good | undefined, changed: () => {} };
   const time = { now: NOW + 1_000 };
-  const clock = { ...wires.environment.clock, now: () => time.now };
+  const clock = { ...wires.environment.clock, now: () => time.now, wall: () => time.now };
   const book = {
     offer: () => Promise.reject(new AttestationError("collateral-malformed")),
     forQuote() {

@@ -78,7 +78,7 @@ Deno.test("servers: stale tickets are refused, those ahead wait for their record
   const log = records([]);
   const collateral = await verifyCollateral(simulatedCollateral(authority, NOW), anchor, NOW);
   const attested = new AttestedServers({
-    environment: { ...environment, clock: { ...environment.clock, now: () => NOW + 1_000 } },
+    environment: { ...environment, clock: { ...environment.clock, wall: () => NOW + 1_000 } },
     instance,
     wanted: () => true,
     fresh: (ticket) => judgeFreshness(ticket, log),

@@ -69,7 +69,7 @@ export class Stage {
       signer: this.play.servers[self].signer,
       store: this.store,
       environment: {
-        clock: { now: () => this.now, after: () => () => {} },
+        clock: { now: () => this.now, wall: () => this.now, after: () => () => {} },
         random: (n) => this.play.random.bytes(n),
         observe: (level, event, fields) => {
           if (level === "warn") this.warnings.push({ event, fields });

@@ -77,6 +77,7 @@ export class Wires implements Network {
     this.environment = {
       clock: {
         now: () => this.now,
+        wall: () => this.now,
         after: (ms, task) => {
           const timer = { at: this.now + ms, task };
           this.#timers.push(timer);

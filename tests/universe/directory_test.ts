@@ -10,7 +10,7 @@ function peer(n: number, role: Role = "server", ...addresses: string[]): Peer {
 
 function directory() {
   const time = { now: 1_000_000 };
-  const clock = { now: () => time.now, after: () => () => {} };
+  const clock = { now: () => time.now, wall: () => time.now, after: () => () => {} };
   const random = (length: number) => new Uint8Array(length);
   return { time, it: new Directory(peer(0).id, { clock, random, observe() {} }) };
 }

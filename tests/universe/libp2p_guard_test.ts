@@ -23,7 +23,7 @@ class FakeStream extends EventTarget {
 function service(limits: Partial<Limits>, bytes?: number) {
   const seen: unknown[] = [], served: Stream[] = [];
   const guard = new Guard({
-    clock: { now: () => 0, after: () => () => {} },
+    clock: { now: () => 0, wall: () => 0, after: () => () => {} },
     random: (length) => new Uint8Array(length),
     observe: (_, event, fields) => void seen.push([event, fields?.reason ?? fields?.limit]),
   }, limits);

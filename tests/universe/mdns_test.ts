@@ -13,7 +13,7 @@ const of = (...ports: number[]) => ({
 
 Deno.test("mdns: addresses are few, of one answer too, and forgotten after a minute", async () => {
   let now = 0;
-  const clock = { now: () => now, after: () => () => {} };
+  const clock = { now: () => now, wall: () => now, after: () => () => {} };
   const environment = { clock, random: (n: number) => new Uint8Array(n), observe: () => {} };
   const mdns = new Mdns(environment, UNIVERSE);
   deepEqual(await mdns.find(), []);

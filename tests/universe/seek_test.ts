@@ -11,6 +11,7 @@ class Time {
   readonly #tasks = new Set<{ due: number; task: () => void }>();
   readonly clock = {
     now: () => this.#now,
+    wall: () => this.#now,
     after: (ms: number, task: () => void) => {
       const entry = { due: this.#now + ms, task };
       this.#tasks.add(entry);

@@ -126,7 +126,7 @@ export class Catalog {
 
   /** Takes an entry that `from` handed over. Its signature is checked if all else speaks for it. */
   upsert(entry: Entry, from: string): Outcome {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     const held = this.#held.get(entry.id);
     const early = this.#judge(entry, held?.entry, now);
     if (early !== undefined) return early;
@@ -154,7 +154,7 @@ export class Catalog {
 
   /** Takes a departure that `from` handed over. */
   depart(departure: Departure, from: string): Outcome {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     const held = this.#held.get(departure.id);
     const tomb = this.#tombs.get(departure.id);
     const early = this.#judge(departure, tomb, now);
@@ -173,7 +173,7 @@ export class Catalog {
   /** Whether a version of a node would be taken, as far as that can be told without it. */
   wants(id: string, version: Version, departure: boolean): boolean {
     if (id === this.#options.self) return false;
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     const until = version.updated + LEASE_MS + (departure ? DRIFT_MS : 0);
     if (version.updated > now + DRIFT_MS || until <= now) return false;
     const held = this.#held.get(id)?.entry;
@@ -201,7 +201,7 @@ export class Catalog {
 
   /** Drops what is past its time. */
   expire(): void {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     if (now < this.#lapse) return;
     this.#lapse = this.#tombs.expire(now);
     for (const held of [...this.#held.values()]) {

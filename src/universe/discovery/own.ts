@@ -55,7 +55,7 @@ export class Own implements OwnEntry {
 
   /** The node runs from now on, and can be dialed at these addresses. */
   start(addresses: readonly string[]): void {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     this.#addresses = [...new Set(addresses)].sort();
     this.#version = { started: now, updated: now };
     this.#running = true;
@@ -77,7 +77,7 @@ export class Own implements OwnEntry {
 
   /** The same said anew, which renews its lease. */
   renew(): void {
-    const now = this.#options.clock.now();
+    const now = this.#options.clock.wall();
     const updated = Math.max(now, this.#version.updated + 1);
     this.#version = { ...this.#version, updated };
     this.#entry = undefined;
@@ -89,7 +89,7 @@ export class Own implements OwnEntry {
    */
   outlive(version: Version): void {
     const started = Math.max(this.#version.started, version.started + 1);
-    this.#version = { started, updated: Math.max(this.#options.clock.now(), started) };
+    this.#version = { started, updated: Math.max(this.#options.clock.wall(), started) };
     this.#changed();
   }
 

@@ -74,7 +74,7 @@ export class Gate {
     index: number,
     verdicts: Verdicts,
   ): Promise<Judgement> {
-    const { now } = this.environment.clock;
+    const { wall } = this.environment.clock;
     const own = peer.tickets.filter((it) => it.class === validator.class).slice(0, MAX_TICKETS);
     let best: number | undefined;
     let refused = `it shows no ticket of class ${validator.class}`;
@@ -90,7 +90,7 @@ export class Gate {
       if ("refused" in checked) refused = checked.refused;
       else best = Math.max(best ?? -Infinity, checked.until);
     }
-    if (best !== undefined && best >= now()) return { kind: "admitted", until: best };
+    if (best !== undefined && best >= wall()) return { kind: "admitted", until: best };
     if (missing !== undefined) return { kind: "unknown", reason: missing };
     if (best === undefined) return { kind: "refused", reason: refused };
     return { kind: "expired", reason: `its ticket of class ${validator.class} ran out` };
@@ -109,7 +109,7 @@ export class Gate {
     }
     if (body === undefined) return undefined;
     try {
-      return await validator.check(body, peer, this.environment.clock.now());
+      return await validator.check(body, peer, this.environment.clock.wall());
     } catch (error) {
       return { refused: `the validator failed: ${reasonOf(error)}` };
     }

@@ -53,7 +53,7 @@ export class Review {
     this.#cancel = () => {};
     if (judgement.kind !== "admitted" || judgement.until === Infinity) return;
     const { clock } = this.gate.environment;
-    const left = judgement.until + 1 - clock.now();
+    const left = judgement.until + 1 - clock.wall();
     this.#cancel = clock.after(Math.min(left, LONGEST_TIMER_MS), () => this.look());
   }
 }

@@ -100,6 +100,7 @@ export class GlueServer {
       random: bytes,
       clock: {
         now: () => this.world.now(),
+        wall: () => this.world.now(),
         after: (ms: number, task: () => void) =>
           this.world.after(ms, () => void (life === this.#life && this.act(task))),
       },

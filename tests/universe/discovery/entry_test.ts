@@ -167,7 +167,7 @@ function own() {
   let changes = 0;
   const it = new Own({
     signer: nodeOf(1),
-    clock: { now: () => time.now, after: () => () => {} },
+    clock: { now: () => time.now, wall: () => time.now, after: () => () => {} },
     universe: UNIVERSE,
     instances: [INSTANCE],
     tags: ["server"],

@@ -44,7 +44,11 @@ function skewed(environment: Environment, ms: number): Environment {
     ...environment,
     random: environment.random,
     observe: environment.observe,
-    clock: { now: () => clock.now() + ms, after: (wait, task) => clock.after(wait, task) },
+    clock: {
+      now: clock.now,
+      wall: () => clock.wall() + ms,
+      after: (wait, task) => clock.after(wait, task),
+    },
   };
 }
 

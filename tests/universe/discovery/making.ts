@@ -47,7 +47,7 @@ export function catalogOf(options: Partial<CatalogOptions> = {}) {
   const time = { now: START };
   const changes: string[] = [];
   const catalog = new Catalog({
-    clock: { now: () => time.now, after: () => () => {} },
+    clock: { now: () => time.now, wall: () => time.now, after: () => () => {} },
     universe: UNIVERSE,
     self: "",
     instance: INSTANCE,

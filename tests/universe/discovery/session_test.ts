@@ -40,6 +40,7 @@ function side(n: number, tells = true) {
   const holdings: Holdings = {
     clock: {
       now: () => time.now,
+      wall: () => time.now,
       after(ms, task) {
         assert.equal(ms, ROUND_MS);
         timers.push(task);
