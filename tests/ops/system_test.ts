@@ -1,11 +1,12 @@
 /** The real clock, randomness, environment and stop: in this process and in children of it. */
-import { deepEqual, equal, notDeepEqual, throws } from "node:assert/strict";
+import { deepEqual, equal, notDeepEqual, ok, throws } from "node:assert/strict";
 import { readEnvironment, systemClock, systemRandom } from "../../src/ops/system.ts";
 
 Deno.test("system: the clock tells Unix milliseconds", () => {
   const before = Date.now();
-  const now = systemClock.now();
-  equal(Number.isInteger(now) && now >= before && now <= Date.now(), true);
+  const wall = systemClock.wall();
+  equal(Number.isInteger(wall) && wall >= before && wall <= Date.now(), true);
+  equal(Number.isInteger(systemClock.now()), true);
 });
 
 Deno.test("system: a timer runs once, and a cancelled one never", async () => {
@@ -137,4 +138,19 @@ Deno.test("system: the end of standard input stops only who asked for it", { ign
   other.process.kill("SIGTERM");
   equal(await other.line(), "SIGTERM\n");
   equal((await other.end()).code, 5);
+});
+
+Deno.test("system: time passes evenly, whatever the machine's clock is set to", () => {
+  const { now } = Date, before = systemClock.now();
+  ok(Math.abs(before - now()) < 3_600_000, "it begins at Unix time");
+  try {
+    for (const set of [0, before + 10 ** 9]) {
+      Date.now = () => set;
+      equal(systemClock.wall(), set);
+      const passed = systemClock.now() - before;
+      ok(passed >= 0 && passed < 60_000, `${passed} ms`);
+    }
+  } finally {
+    Date.now = now;
+  }
 });

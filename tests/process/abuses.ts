@@ -87,7 +87,7 @@ const host = "127.0.0.1";
 /** Every kind of stream that somebody answers. */
 const KINDS = [
   ...["meet", "server-registry", "client-registry", "server-tickets", "live-round", "broadcasts"],
-  ...["submit", "aggregate", "genesis", "committee-0"],
+  ...["submit", "aggregate", "genesis", "committee-0", "voids"],
 ];
 
 /** Does something so many times, and lets the rest go on between. */
