@@ -5,8 +5,11 @@ import type { Role } from "../src/universe/network.ts";
 /** The instance of every testnet. */
 export const INSTANCE = "dev.testnet";
 
-/** Bounds a server's space for new objects, 16 MB in all; V8 lets it grow to 64 under load. */
-const V8 = "--v8-flags=--max-semi-space-size=8";
+/**
+ * Megabytes of each half of V8's space for new objects, by role: it grows to 32 where nobody bounds
+ * it, and a process then holds that much garbage. An aggregator holds no less for it.
+ */
+const NEW_SPACE: Partial<Record<Role, number>> = { server: 8, client: 2, reader: 2 };
 
 /** What one process is started with. */
 export interface Command {
@@ -137,7 +140,8 @@ function command(
     role,
     name: `${role} ${index}`,
     args: [
-      ...["run", "-q", "--no-prompt", "--cached-only", ...(role === "server" ? [V8] : [])],
+      ...["run", "-q", "--no-prompt", "--cached-only"],
+      ...(role in NEW_SPACE ? [`--v8-flags=--max-semi-space-size=${NEW_SPACE[role]}`] : []),
       `-P=${role}`,
       `--allow-net=${(site.net ?? LOOPBACK).allow}`,
       ...[...files, `src/${role}.ts`, "--instance", site.instance ?? INSTANCE, ...shown.args],
