@@ -233,13 +233,8 @@ export class Member {
       : this.#recalling && this.fresh
       ? "the newest record, which an aggregator may have"
       : undefined;
-    const intent = this.#driver.next(
-      ...[clock.now(), clock.wall()] as const,
-      this.#state,
-      heads.head,
-      present,
-      held,
-    );
+    const now = clock.now(), wall = clock.wall();
+    const intent = this.#driver.next(now, wall, this.#state, heads.head, present, held);
     if (intent === undefined) return;
     if ("waiting" in intent) {
       if (intent.waiting !== this.#waiting) observe("info", "waiting", { for: intent.waiting });
