@@ -29,8 +29,11 @@ export interface AttestedOptions {
   readonly attestation: Attestation;
   /** Whose tickets are wanted. */
   readonly wanted: (key: Uint8Array) => boolean;
-  /** Whether a ticket was made when it says, for those who can tell. */
-  readonly fresh?: (ticket: Ticket) => Fresh;
+  /**
+   * Whether a ticket was made when it says, for those who judge that; undefined where nothing is
+   * known yet to judge it by: it holds until there is.
+   */
+  readonly fresh?: (ticket: Ticket) => Fresh | undefined;
 }
 
 /** A server's ticket as it came. */
@@ -60,6 +63,8 @@ export class AttestedServers {
   readonly #refusals = new Map<string, string>();
   /** Tickets that cannot be judged yet: their collateral, or their record, is not here. */
   readonly #pending = new Map<string, Pending>();
+  /** Tickets that hold though nobody could tell how fresh they are. */
+  readonly #unjudged = new Map<string, ServerTicket>();
   readonly #listeners = new Set<TicketListener>();
   readonly #unsubscribe: () => void;
   #waiting = 0;
@@ -127,13 +132,17 @@ export class AttestedServers {
     const { policy, collateral: book } = attestation, now = environment.clock.wall();
     try {
       const ticket = decodeTicket(bytes);
-      const freshness = fresh?.(ticket) ?? "fresh";
+      const freshness = fresh ? fresh(ticket) : "fresh";
       if (freshness === "stale") throw new AttestationError("ticket-stale");
       const collateral = book.forQuote(ticket.quote, now);
       const judge = { instance, role: "server" as const, key, collateral, policy, now };
       const verified = await verifyTicket(ticket, judge);
       if (freshness === "ahead") this.#wait({ key, bytes, why: "it names a record still to come" });
       else this.#accept(key, bytes, verified);
+      if (freshness === undefined && this.#unjudged.size < MAX_ATTESTED) {
+        this.#unjudged.set(name, { key, bytes });
+        this.#again();
+      }
       return true;
     } catch (error) {
       if (!(error instanceof AttestationError)) throw error;
@@ -199,15 +208,25 @@ export class AttestedServers {
     if (!before && this.#pending.size >= MAX_ATTESTED) return;
     // What it waits for may be on the way: only what lasts is told.
     const lasts = before?.why === why;
-    if (lasts && !before.told) {
+    if (lasts && !before.told && !this.#standing.has(name)) {
       this.options.environment.observe("warn", "server refused", { peer: name, reason: why });
     }
     this.#pending.set(name, { ...ticket, told: lasts });
+    this.#again();
+  }
+
+  #again(): void {
     this.#cancelAgain();
     this.#cancelAgain = this.options.environment.clock.after(AGAIN_MS, () => this.#lookAgain());
   }
 
   #lookAgain(): void {
     for (const { key, bytes } of [...this.#pending.values()]) this.#judge(key, bytes);
+    for (const [name, { key, bytes }] of [...this.#unjudged]) {
+      if (this.options.fresh?.(decodeTicket(bytes)) === undefined) continue;
+      this.#unjudged.delete(name);
+      this.#judge(key, bytes);
+    }
+    if (this.#unjudged.size > 0) this.#again();
   }
 }

@@ -44,7 +44,8 @@ export class ServerTickets {
       instance,
       attestation,
       wanted: (other) => this.#wanted(other),
-      fresh: (ticket) => judgeFreshness(ticket, records),
+      // Who lost all records gets them from the others, and would not without their tickets.
+      fresh: (ticket) => records.newest === 0 ? undefined : judgeFreshness(ticket, records),
     });
     this.#feed = new TicketFeed({
       network,

@@ -5,11 +5,17 @@ import { verifyCollateral } from "../../src/attest/collateral.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
 import { simulatedSource } from "../../src/attest/quote_source.ts";
 import { simulatedCollateral } from "../../src/attest/simulated_collateral.ts";
-import { makeTicket, TICKET_MS } from "../../src/attest/ticket.ts";
+import { makeTicket, type Ticket, TICKET_MS } from "../../src/attest/ticket.ts";
 import { concat, u64, Writer } from "../../src/protocol/bytes.ts";
 import type { Attestation } from "../../src/roles/attestation.ts";
 import { AttestedServers } from "../../src/roles/attested.ts";
-import { FRESH_MS, freshnessOf, judgeFreshness, NO_RECORD } from "../../src/roles/freshness.ts";
+import {
+  type Fresh,
+  FRESH_MS,
+  freshnessOf,
+  judgeFreshness,
+  NO_RECORD,
+} from "../../src/roles/freshness.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
 import { authority, NOW, platform } from "../attest/stage.ts";
 import { Random } from "../protocol/random.ts";
@@ -72,16 +78,16 @@ Deno.test("who knows no record is believed until there is one, and by who forgot
   assert.equal(judgeFreshness(made(7, 30), log), "stale", "laid in stock");
 });
 
-Deno.test("servers: stale tickets are refused, those ahead wait for their record", async () => {
+/** Who judges servers by a log, and how tickets of theirs are made. */
+async function judging(fresh: (ticket: Ticket) => Fresh | undefined) {
   const wires = new Wires("server", random.bytes(32)), { environment } = wires;
   const anchor = await trustAnchor(authority.root.der), instance = random.bytes(32);
-  const log = records([]);
   const collateral = await verifyCollateral(simulatedCollateral(authority, NOW), anchor, NOW);
   const attested = new AttestedServers({
     environment: { ...environment, clock: { ...environment.clock, wall: () => NOW + 1_000 } },
     instance,
     wanted: () => true,
-    fresh: (ticket) => judgeFreshness(ticket, log),
+    fresh,
     attestation: {
       anchor,
       policy: createPolicy({}),
@@ -93,7 +99,38 @@ Deno.test("servers: stale tickets are refused, those ahead wait for their record
       ...{ instance, anchor: anchor.fingerprint, role: "server" as const, key },
       ...{ from: NOW, until: NOW + life, freshness },
     });
-  const [one, two] = [random.bytes(32), random.bytes(32)];
+  /** Time passes until what is judged is as it should be. */
+  const until = async (holds: () => boolean) => {
+    for (let turn = 0; turn < 5_000 && !holds(); turn++) {
+      await wires.pass(100);
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    }
+    assert.ok(holds());
+  };
+  return { attested, ticket, until };
+}
+
+Deno.test("servers: a ticket holds while nothing is known to judge it by, and is judged then", async () => {
+  let known: Fresh | undefined;
+  const { attested, ticket, until } = await judging(() => known);
+  const [one, two] = [random.bytes(32), random.bytes(32)], lost: Uint8Array[] = [];
+  attested.onChange((key, refusal) => void (refusal && lost.push(key)));
+  for (const key of [one, two]) {
+    assert.equal(await attested.offer(key, await ticket(key, at(3))), true);
+  }
+  assert.equal(attested.refusal(one), undefined);
+  await until(() => attested.tickets.length === 2);
+  known = "ahead"; // the log is on its way
+  await until(() => attested.tickets.length === 2 && attested.refusal(one) === undefined);
+  known = "stale";
+  await until(() => lost.length === 2);
+  assert.match(attested.refusal(one)!, /^ticket-stale: /);
+  attested.stop();
+});
+
+Deno.test("servers: stale tickets are refused, those ahead wait for their record", async () => {
+  const log = records([]), [one, two] = [random.bytes(32), random.bytes(32)];
+  const { attested, ticket, until } = await judging((it) => judgeFreshness(it, log));
   assert.equal(attested.refusal(one), "no ticket");
   await attested.offer(one, await ticket(one, at(3)));
   assert.equal(attested.refusal(one), "it names a record still to come");
@@ -102,11 +139,7 @@ Deno.test("servers: stale tickets are refused, those ahead wait for their record
     assert.equal(archived.round, round + 1);
     log.append(archived.round, archived.bytes);
   }
-  await wires.pass(1_100);
-  for (let turn = 0; turn < 5_000 && attested.refusal(one); turn++) {
-    await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-  assert.equal(attested.refusal(one), undefined);
+  await until(() => attested.refusal(one) === undefined);
   assert.equal(await attested.offer(two, await ticket(two, concat(u64(2), PREVIOUS[1]))), false);
   assert.match(attested.refusal(two)!, /^ticket-stale: /);
   // A ticket of the one key, offered for the other.

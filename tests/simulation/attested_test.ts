@@ -7,6 +7,8 @@ import { parseCertificate } from "../../src/attest/certificate.ts";
 import { hex } from "../../src/protocol/bytes.ts";
 import { SimulatedInstance, type SimulationOptions } from "../../src/roles/simulated.ts";
 import type { AttestedOptions } from "../../src/roles/simulated_attestation.ts";
+import { memoryArchive } from "../../src/roles/records.ts";
+import { DurableDisk } from "../../src/roles/simulated_disk.ts";
 import type { Fields } from "../../src/universe/environment.ts";
 import { encodeWish } from "../../src/committee/wish.ts";
 import { Random } from "../protocol/random.ts";
@@ -329,3 +331,21 @@ Deno.test("the committee changes, all of it in the end: attested clients follow"
     },
   );
 });
+
+for (const restarted of [[2], [0, 1, 2]]) {
+  const who = restarted.length === 1 ? "a server dies" : "all servers die";
+  Deno.test(`${who} when tickets name records, and one lost its disk: rounds go on`, async () => {
+    const archives = [0, 1, 2].map(() => memoryArchive());
+    const archive = (server: number) => archives[server];
+    const stage = await Stage.start({ ...CLIENTS, life: 20_000 }, { archive }), { world } = stage;
+    // Each server has made another ticket since, which names a record.
+    await stage.rounds(100, 120_000);
+    for (const index of restarted) world.crash(world.servers[index]!);
+    await world.universe.advance(1_000);
+    world.disks[2] = new DurableDisk();
+    archives[2] = memoryArchive();
+    for (const index of restarted) await world.startServer(index);
+    await stage.rounds(60, 120_000);
+    assert.deepEqual(stage.said(/^server/, "server evicted"), []);
+  });
+}
