@@ -42,7 +42,8 @@ export function checkPublicKey(key: Uint8Array): Uint8Array {
   if (key.length !== 32) {
     throw new ProtocolError("length", `a public key of ${key.length} bytes, expected 32`);
   }
-  const y = key.slice();
+  // Not `slice`: that of a `Buffer` is a view, and the key itself would change.
+  const y = new Uint8Array(key);
   y[31] &= 0x7f;
   const canonical = y[31] < 0x7f || y.subarray(1, 31).some((b) => b !== 0xff) || y[0] < 0xed;
   if (!canonical) throw new ProtocolError("key", "a public key that is not canonical");

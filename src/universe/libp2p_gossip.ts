@@ -151,7 +151,8 @@ export class GossipTopics {
     router.topicValidators.set(topic, (peer, { data }) => {
       const events = this.#topics.get(topic), id = idOf(peer);
       if (events === undefined || id === undefined) return this.#verdicts.ignore;
-      const verdict = events.message(data, id);
+      // gossipsub hands over Buffers, whose `slice` is a view.
+      const verdict = events.message(new Uint8Array(data), id);
       if (verdict === "reject") this.#faults.add(peer.toString());
       return this.#verdicts[verdict];
     });

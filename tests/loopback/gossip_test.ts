@@ -34,6 +34,7 @@ Deno.test("gossip: what one accepts reaches those behind it, once", async () => 
   a.say("more");
   await until("c hears more", () => c.heard.includes("more"));
   deepEqual([a.heard, b.heard, c.heard], [[], ["hello", "more"], ["hello", "more"]]);
+  ok(b.plain && c.plain, "what is heard is a view of what libp2p holds");
   await stop(peers);
 });
 

@@ -91,6 +91,8 @@ export class Peer implements AsyncDisposable {
   readonly met: string[] = [];
   readonly links: Link[] = [];
   verdict: Verdict = "accept";
+  /** Whether all that was heard was a plain array of its own. */
+  plain = true;
   topic!: Gossip;
   addresses: string[] = [];
   readonly transport: Transport;
@@ -119,6 +121,7 @@ export class Peer implements AsyncDisposable {
     const events: GossipEvents = {
       message: (bytes) => {
         this.heard.push(new TextDecoder().decode(bytes));
+        this.plain &&= bytes.constructor === Uint8Array && bytes.buffer.byteLength === bytes.length;
         return this.verdict;
       },
       neighbour: (id) => void this.met.push(id),

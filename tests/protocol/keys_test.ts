@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { Buffer } from "node:buffer";
 import { ed25519, x25519 } from "@noble/curves/ed25519.js";
 import { sha512 } from "@noble/hashes/sha2.js";
 import { concat, hex } from "../../src/protocol/bytes.ts";
@@ -151,4 +152,13 @@ Deno.test("a pair key is the same at both ends, wipes its input, and differs by 
       { instance, client: ends.server, server: ends.client },
     ]
   ) assert.notEqual(hex(pairKey(a.shared(b.key), changed)), key);
+});
+
+Deno.test("a key that is checked is not changed, be it a view of something larger", () => {
+  for (let i = 0, signs = new Set<number>(); signs.size < 2; i++) {
+    const { key } = signer(new Random(i).bytes(32)), view = Buffer.from(key);
+    signs.add(key[31] >> 7);
+    assert.equal(checkPublicKey(view), view);
+    assert.equal(hex(view), hex(key));
+  }
 });
