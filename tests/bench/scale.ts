@@ -1,7 +1,7 @@
 /** Many clients on one instance: what rounds do, what lands, and what each client costs. */
 import { crowdCommand, shares } from "../../testnet/load/crowd.ts";
 import { percentile } from "../../testnet/load/figures.ts";
-import { metricsAddress, scrape, type Usage } from "../../testnet/load/meter.ts";
+import { scrape, type Usage } from "../../testnet/load/meter.ts";
 import { serverTimes } from "../../testnet/load/nodes.ts";
 import type { Command, Site } from "../../testnet/command.ts";
 import { Instance, type Node } from "../process/instance.ts";
@@ -216,6 +216,6 @@ function mean(used: readonly Usage[]): Mean {
 }
 
 /** What a node uses, by its metrics. */
-function usage({ log }: Node): Promise<Usage> {
-  return scrape(metricsAddress(log)!);
+function usage({ metrics }: Node): Promise<Usage> {
+  return scrape(metrics!);
 }

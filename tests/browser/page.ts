@@ -39,8 +39,7 @@ Deno.test({
   await using it = new Instance("page", 3);
   it.page = 0;
   await it.start(4);
-  const [reader] = it.readers;
-  const address = /"event":"page","address":"([^"]+)"/.exec(reader.log)![1];
+  const [reader] = it.readers, address = reader.page!;
   await using browser = await Chromium.start(`${it.site.folder}/chromium`);
   await browser.look(1_280, 900, "light");
   await browser.call("Page.navigate", { url: address });

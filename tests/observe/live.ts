@@ -79,9 +79,9 @@ Deno.test({
   await using it = new Instance("observe", 3, () => [], undefined, true);
   (it.site.env as Record<string, string>).ZIPNET_METRICS = "127.0.0.1:0";
   await it.start(3);
-  const targets = [...it.servers, it.aggregator, it.readers[0]].map(({ command, log }) => ({
+  const targets = [...it.servers, it.aggregator, it.readers[0]].map(({ command, metrics }) => ({
     node: command.name.replace(" ", "-"),
-    address: /"event":"metrics","address":"([^"]+)"/.exec(log)![1],
+    address: metrics!,
   }));
   const config = `${it.site.folder}/prometheus.yaml`;
   Deno.writeTextFileSync(
@@ -119,6 +119,16 @@ Deno.test({
     void (async () => {
       while (!(await lines.read()).done);
     })();
+    // It listens before it answers queries.
+    const isReady = async () => {
+      const response = await fetch(new URL("/-/ready", base));
+      await response.body?.cancel();
+      return response.ok;
+    };
+    while (!await isReady()) {
+      const seen = it.readers[0].records.length;
+      await it.until("another round", () => it.readers[0].records.length > seen);
+    }
     const ask = async (expr: string): Promise<number> => {
       const response = await fetch(`${base}/query?query=${encodeURIComponent(expr)}`);
       const { status, data, error } = await response.json();

@@ -23,7 +23,7 @@ const finds = (lines: readonly string[], mark: string, what: RegExp) =>
   ok(marked(lines, mark).some((line) => what.test(line)), `${mark} ${what}\n${lines.join("\n")}`);
 
 /** Where a process serves its metrics, as a URL. */
-const at = (node: Node) => `http://${/"event":"metrics","address":"([^"]+)"/.exec(node.log)![1]}`;
+const at = (node: Node) => `http://${node.metrics}`;
 
 Deno.test("doctor: a network that is well, and one that is not", async (t) => {
   await using it = new Instance("doctor", 3, () => [], undefined, true);

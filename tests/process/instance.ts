@@ -14,6 +14,7 @@ import {
   type SiteNet,
 } from "../../testnet/command.ts";
 import { Platforms } from "../../testnet/platforms.ts";
+import { metricsAddress } from "../../testnet/load/meter.ts";
 import { parseRecord, type RoundRecord } from "../../testnet/record.ts";
 import { hex } from "../../src/protocol/bytes.ts";
 import { signer } from "../../src/protocol/keys.ts";
@@ -47,6 +48,29 @@ export class Node {
     });
     this.child.up.then(({ addresses }) => (this.addresses = addresses, changed()));
     this.child.ended.then((ending) => (this.ending = ending, changed()));
+  }
+
+  /** Where it serves its metrics, once it said so. */
+  get metrics(): string | undefined {
+    return metricsAddress(this.log);
+  }
+
+  /** Where it serves its live page, once it said so. */
+  get page(): string | undefined {
+    return /"event":"page","address":"([^"]+)"/.exec(this.log)?.[1];
+  }
+
+  /** The public key that a client takes part with, in hex, once it said so. */
+  get client(): string | undefined {
+    return /"event":"taking part".*?"client":"([0-9a-f]{64})"/.exec(this.log)?.[1];
+  }
+
+  /** Whether it listens, and said where it serves what it was asked to. */
+  get serves(): boolean {
+    const { args, env } = this.command;
+    return this.addresses !== undefined &&
+      (env.ZIPNET_METRICS === undefined || this.metrics !== undefined) &&
+      (!args.includes("--page") || this.page !== undefined);
   }
 
   /** Outcomes by the id of their message. */
@@ -122,8 +146,8 @@ export class Instance implements AsyncDisposable {
   }
 
   /**
-   * Starts everything, and waits until every client takes part. `aggregators` are their secrets and
-   * further arguments.
+   * Starts everything, and waits until every client takes part and every node serves what it is to.
+   * `aggregators` are their secrets and further arguments.
    */
   async start(
     clients: number,
@@ -148,7 +172,11 @@ export class Instance implements AsyncDisposable {
       const { env, ...command } = client(this.site, index, known);
       this.clients.push(this.run({ ...command, env: { ...env, ZIPNET_SECRET: hex(secret()) } }));
     }
-    await this.until("every client takes part", () => this.clients.every(ready));
+    await this.until(
+      "every client takes part",
+      () => this.clients.every((node) => ready(node) && node.client !== undefined),
+    );
+    await this.until("every node serves", () => this.#all.every(({ serves }) => serves));
   }
 
   /** Starts one more server than the committee has; it waits to be added. */
@@ -185,7 +213,7 @@ export class Instance implements AsyncDisposable {
   /** Starts a process and waits until it is up. */
   async up(command: Command): Promise<Node> {
     const node = this.run(command);
-    await this.until(`${command.name} is up`, () => node.addresses !== undefined);
+    await this.until(`${command.name} is up`, () => node.serves);
     return node;
   }
 

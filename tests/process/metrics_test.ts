@@ -2,13 +2,8 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { Instance, type Node } from "./instance.ts";
 
-/** Where a process serves its metrics, by its log. */
-function address(node: Node): string {
-  return /"event":"metrics","address":"([^"]+)"/.exec(node.log)![1];
-}
-
 async function get(node: Node, path: string, headers: HeadersInit = {}) {
-  const response = await fetch(`http://${address(node)}${path}`, { headers });
+  const response = await fetch(`http://${node.metrics}${path}`, { headers });
   return { status: response.status, text: await response.text() };
 }
 
@@ -87,7 +82,7 @@ Deno.test("metrics and health of every role, while rounds go on and a server is 
   });
 
   await t.step("nothing names a client, and a client counts nothing that it says", async () => {
-    const keys = it.clients.map(({ log }) => /"client":"([0-9a-f]{64})"/.exec(log)![1]);
+    const keys = it.clients.map(({ client }) => client!);
     equal(new Set(keys).size, 4);
     for (const node of nodes()) {
       const { text } = await get(node, "/metrics");
@@ -123,7 +118,7 @@ Deno.test("metrics and health of every role, while rounds go on and a server is 
     "only who asks this machine by its own name is answered, and only reads",
     async () => {
       equal((await get(it.clients[0], "/nothing")).status, 404);
-      const at = `http://${address(it.clients[0])}/metrics`;
+      const at = `http://${it.clients[0].metrics}/metrics`;
       const posted = await fetch(at, { method: "POST", body: "x" });
       equal(posted.status, 405);
       await posted.body?.cancel();
