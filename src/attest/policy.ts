@@ -158,12 +158,12 @@ function encode(policy: Policy, to: Writer): void {
   }
 }
 
-/** What a client needs to be admitted, as far as members must agree on it. */
+/** What a client needs to be admitted, as far as members must agree on it: each holds to it by itself. */
 export interface AdmissionTerms {
   /** Its key is on the list. The lists themselves are the servers' own. */
   readonly list: boolean;
-  /** A token of the issuer with this public key, SPKI in DER. */
-  readonly jwt?: Uint8Array;
+  /** A token of the issuer. Its keys are the servers' own too, so that they can be changed. */
+  readonly jwt: boolean;
   /** A quote that the policy of clients accepts. */
   readonly attested: boolean;
 }
@@ -181,7 +181,7 @@ function sha256(...parts: Uint8Array[]): Uint8Array {
 export function policyId(
   servers?: Policy,
   clients?: Policy,
-  admission: AdmissionTerms = { list: false, attested: false },
+  admission: AdmissionTerms = { list: false, jwt: false, attested: false },
 ): Uint8Array {
   const { list, jwt, attested } = admission, open = !list && !jwt && !attested;
   if (!servers && !clients && open) return ZERO32;
@@ -190,10 +190,6 @@ export function policyId(
   else fields.u8(0);
   fields.u8(clients ? 1 : 0);
   if (clients) encode(clients, fields);
-  if (!open) {
-    fields.u8((list ? 1 : 0) | (jwt ? 2 : 0) | (attested ? 4 : 0)).bytes(
-      jwt ? sha256(jwt) : ZERO32,
-    );
-  }
+  if (!open) fields.u8((list ? 1 : 0) | (jwt ? 2 : 0) | (attested ? 4 : 0));
   return sha256(LABEL, fields.end());
 }

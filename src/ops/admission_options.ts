@@ -1,7 +1,7 @@
 /** Who is admitted as a client: what a server requires, from its options. */
 import { equal, unhex } from "../protocol/bytes.ts";
 import { checkPublicKey } from "../protocol/keys.ts";
-import { readIssuerKey } from "./jwt_key.ts";
+import { readIssuerKeys } from "./jwt_key.ts";
 import type { Parser } from "./role_options.ts";
 import type { OptionName, Values } from "./table.ts";
 
@@ -9,7 +9,7 @@ import type { OptionName, Values } from "./table.ts";
 export interface Admission {
   /** Its key is one of these Ed25519 keys, 32 bytes each. */
   readonly list?: readonly Uint8Array[];
-  /** A token of the issuer with this public key, PEM or JWK; it was read once, and is one. */
+  /** A token of the issuer with these public keys, PEM or JWK; they were read once, and are some. */
   readonly jwt?: string;
   /** A quote that the rules for clients accept. */
   readonly attested: boolean;
@@ -22,7 +22,7 @@ export function refusesKey({ list }: Pick<Admission, "list">, key: Uint8Array) {
 
 /** Files that a requirement needs, by its word. */
 const FILES = [["list", "clients"], ["jwt", "jwtKey"]] as const;
-const WHAT = { clients: "the file of client keys", jwtKey: "the file of the issuer's public key" };
+const WHAT = { clients: "the file of client keys", jwtKey: "the file of the issuer's public keys" };
 const OF_CLIENTS: readonly OptionName[] = [
   "clientMrtd",
   "clientRtmr0",
@@ -56,14 +56,14 @@ export function admission(values: Values, parser: Parser): Admission {
   const textOf = (name: "clients" | "jwtKey") => read(values[name]!, both(name));
   return {
     list: asks("list") ? clientKeys(textOf("clients"), refuse) : undefined,
-    jwt: asks("jwt") ? issuerKey(textOf("jwtKey"), parser) : undefined,
+    jwt: asks("jwt") ? issuerKeys(textOf("jwtKey"), parser) : undefined,
     attested: asks("attested"),
   };
 }
 
-function issuerKey(text: string, { refuse, both }: Parser): string {
+function issuerKeys(text: string, { refuse, both }: Parser): string {
   try {
-    readIssuerKey(text);
+    readIssuerKeys(text);
   } catch (error) {
     refuse(`the file named by ${both("jwtKey")}: ${(error as Error).message}`);
   }

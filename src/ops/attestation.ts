@@ -17,7 +17,6 @@ import { hex, ZERO32 } from "../protocol/bytes.ts";
 import type { Parameters } from "../protocol/parameters.ts";
 import type { Role } from "../universe/network.ts";
 import type { AttestationOptions } from "./attestation_options.ts";
-import { readIssuerKey } from "./jwt_key.ts";
 import { both, OptionError } from "./options.ts";
 import type { RoleOptions } from "./role_options.ts";
 
@@ -82,11 +81,8 @@ const SIMULATED = "the trust anchor is a development root: what it vouches for i
 
 function idOf({ admission }: RoleOptions["server"], servers?: Policy, clients?: Policy) {
   const { list, jwt, attested } = admission;
-  return policyId(servers, clients, {
-    list: list !== undefined,
-    jwt: jwt === undefined ? undefined : readIssuerKey(jwt).spki,
-    attested,
-  });
+  const terms = { list: list !== undefined, jwt: jwt !== undefined, attested };
+  return policyId(servers, clients, terms);
 }
 
 /** The root of the world that the process is of. */

@@ -63,7 +63,8 @@ export const ATTESTATION_OPTIONS = {
     roles: SERVER,
     kind: text("FILE", "a file"),
     absent: "none",
-    meaning: "with --admission=jwt: the issuer's public key as PEM or JWK, on P-256 or Ed25519",
+    meaning:
+      "with --admission=jwt: the issuer's public keys as PEM, JWK or JWK set, on P-256 or Ed25519; several while they change",
   }),
   jwt: row({
     roles: ["client"],

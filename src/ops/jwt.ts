@@ -1,5 +1,5 @@
 /**
- * Tokens (JWT, RFC 7519) that admit a client: signed by the one issuer whose key an instance names,
+ * Tokens (JWT, RFC 7519) that admit a client: signed by the one issuer whose keys a server names,
  * made for this instance, and bound to the client's own key, so that a copied token is of no use to
  * another. Nothing is fetched, and no key in a token is looked at. A token or what it claims is in
  * no error: whoever reads logs could present it.
@@ -11,9 +11,9 @@
  * exp      required; nbf and iat are judged where they are given; all in seconds, with 60 s of slack
  * ```
  */
-import { errors, jwtVerify } from "jose";
+import { errors, jwtVerify, type JWTVerifyOptions } from "jose";
 import { hex } from "../protocol/bytes.ts";
-import { ALGORITHMS, base64url, readIssuerKey } from "./jwt_key.ts";
+import { ALGORITHMS, base64url, type IssuerKey, readIssuerKeys } from "./jwt_key.ts";
 
 /** Characters of a token. */
 export const MAX_JWT_BYTES = 4_096;
@@ -25,8 +25,8 @@ const MAX_TIME_S = 253_402_300_799;
 /** Why a token is refused, by code. */
 export const JWT_REASONS = {
   "jwt-malformed": "it is no signed token of the expected form",
-  "jwt-algorithm": "it is not signed by the algorithm of the issuer's key",
-  "jwt-signature": "it is not signed by the issuer's key",
+  "jwt-algorithm": "its algorithm is of none of the issuer's keys",
+  "jwt-signature": "it is not signed by a key of the issuer",
   "jwt-audience": "it is made for another instance",
   "jwt-subject": "it is not bound to the key of this client",
   "jwt-early": "it does not hold yet",
@@ -55,24 +55,21 @@ export interface JwtVerifier {
 
 /** What tokens are judged by. */
 export interface JwtTerms {
-  /** The issuer's public key: PEM (SPKI) or a JWK. */
+  /** The issuer's public keys as `readIssuerKeys` takes them: any of them may have signed. */
   readonly key: string;
   /** The instance's name. */
   readonly instance: string;
 }
 
-/** A verifier. Rejects with an `IssuerKeyError` for a key that cannot be used. */
+/** A verifier. Rejects with an `IssuerKeyError` for keys that cannot be used. */
 export async function jwtVerifier({ key: text, instance }: JwtTerms): Promise<JwtVerifier> {
-  const { kind, spki } = readIssuerKey(text);
-  const algorithm = kind === "P-256" ? { name: "ECDSA", namedCurve: kind } : { name: kind };
-  const key = await crypto.subtle.importKey("spki", spki.slice(), algorithm, false, ["verify"]);
-  const algorithms = [...ALGORITHMS[kind]];
+  const keys = await Promise.all(readIssuerKeys(text).map(imported));
   return {
     async verify(token, client, now) {
       checkForm(token);
       const currentDate = new Date(now), clockTolerance = JWT_SLACK_S;
-      const options = { algorithms, audience: instance, currentDate, clockTolerance };
-      const { payload: { sub, exp, iat } } = await jwtVerify(token, key, options).catch(refused);
+      const options = { audience: instance, currentDate, clockTolerance };
+      const { sub, exp, iat } = await claims(token, keys, options);
       if (typeof sub !== "string" || sub.toLowerCase() !== hex(client)) {
         throw new JwtError("jwt-subject", "expected its sub to be the client's key, 64 hex digits");
       }
@@ -87,6 +84,33 @@ export async function jwtVerifier({ key: text, instance }: JwtTerms): Promise<Jw
     },
   };
 }
+
+interface VerifyingKey {
+  readonly key: CryptoKey;
+  readonly algorithms: string[];
+}
+
+async function imported({ kind, spki }: IssuerKey): Promise<VerifyingKey> {
+  const algorithm = kind === "P-256" ? { name: "ECDSA", namedCurve: kind } : { name: kind };
+  const key = await crypto.subtle.importKey("spki", spki.slice(), algorithm, false, ["verify"]);
+  return { key, algorithms: [...ALGORITHMS[kind]] };
+}
+
+/** What a token claims that one of the keys signed; else what the key that came closest says. */
+async function claims(token: string, keys: readonly VerifyingKey[], options: JWTVerifyOptions) {
+  let closest: JwtError | undefined;
+  for (const { key, algorithms } of keys) {
+    try {
+      return (await jwtVerify(token, key, { ...options, algorithms }).catch(refused)).payload;
+    } catch (error) {
+      if (!(error instanceof JwtError)) throw error;
+      if (!NOT_ITS_KEY.includes(error.code)) throw error;
+      if (closest?.code !== "jwt-signature") closest = error;
+    }
+  }
+  throw closest!;
+}
+const NOT_ITS_KEY: readonly JwtCode[] = ["jwt-algorithm", "jwt-signature"];
 
 /** Three parts, each base64url in its one form; the library would skip white space and stray bits. */
 function checkForm(token: string): void {

@@ -1,15 +1,16 @@
 /**
- * The public key of who issues tokens: PEM (SPKI) or one JWK, on P-256 or Ed25519. The kind of key
- * fixes the algorithm, so a token has no say in how it is verified. Whatever form it was written
- * in, a key has one SPKI in DER; its hash is part of the policy id.
+ * The public keys of who issues tokens: PEM (SPKI), JWK or a set of JWKs, on P-256 or Ed25519;
+ * several while the issuer changes from one to the next. The kind of key fixes the algorithm, so a
+ * token has no say in how it is verified. Whatever form it was written in, a key has one SPKI in
+ * DER.
  */
 import { Buffer } from "node:buffer";
 import { createPublicKey } from "node:crypto";
 import { concat, equal } from "../protocol/bytes.ts";
 import { checkPublicKey } from "../protocol/keys.ts";
 
-/** Characters of a key's text. */
-export const MAX_KEY_TEXT = 4_096;
+/** Keys of one issuer at a time, and characters of their text. */
+export const MAX_ISSUER_KEYS = 4, MAX_KEY_TEXT = 8_192;
 
 /** A key that verifies tokens. */
 export interface IssuerKey {
@@ -30,14 +31,22 @@ const PREFIX = {
 } as const;
 const KEY_BYTES = { "P-256": 64, "Ed25519": 32 } as const;
 const KINDS = ["P-256", "Ed25519"] as const;
-const EXPECTED = "expected one public key as PEM (BEGIN PUBLIC KEY) or JWK, on P-256 or Ed25519";
+const EXPECTED = `expected 1 to ${MAX_ISSUER_KEYS} public keys as PEM (BEGIN PUBLIC KEY) or JWK, ` +
+  "on P-256 or Ed25519";
 
-/** Reads a key. Throws an `IssuerKeyError`. */
-export function readIssuerKey(text: string): IssuerKey {
+/** Reads keys: PEM blocks one after the other, one JWK, or a JWK set. Throws an `IssuerKeyError`. */
+export function readIssuerKeys(text: string): readonly IssuerKey[] {
   if (text.length > MAX_KEY_TEXT) refuse(`${text.length} characters, at most ${MAX_KEY_TEXT}`);
   const trimmed = text.trim();
   if (/PRIVATE KEY/.test(trimmed)) refuse("a private key, which belongs to the issuer alone");
-  const spki = trimmed.startsWith("{") ? ofJwk(trimmed) : ofPem(trimmed);
+  const all = trimmed.startsWith("{")
+    ? ofJson(trimmed)
+    : trimmed.split(/(?=-----BEGIN )/).map(ofPem);
+  if (all.length === 0 || all.length > MAX_ISSUER_KEYS) refuse(`${all.length} keys`);
+  return all.map(checked);
+}
+
+function checked(spki: Uint8Array): IssuerKey {
   const kind = KINDS.find((it) => {
     const prefix = PREFIX[it];
     return spki.length === prefix.length + KEY_BYTES[it] &&
@@ -59,7 +68,7 @@ function refuse(came: string): never {
 }
 
 function ofPem(text: string): Uint8Array {
-  const match = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----$/.exec(
+  const match = /^-----BEGIN PUBLIC KEY-----([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/.exec(
     text,
   );
   if (!match) refuse("another text");
@@ -70,14 +79,20 @@ function ofPem(text: string): Uint8Array {
   }
 }
 
-function ofJwk(text: string): Uint8Array {
-  let jwk: Record<string, unknown>;
+function ofJson(text: string): Uint8Array[] {
+  let json: Record<string, unknown>;
   try {
-    jwk = JSON.parse(text);
+    json = JSON.parse(text);
   } catch {
     return refuse("a text that is not JSON");
   }
-  if ("keys" in jwk) refuse("a set of keys: keep the one that signs tokens");
+  if (!("keys" in json)) return [ofJwk(json)];
+  const { keys } = json;
+  const set = Array.isArray(keys) && keys.every((it) => typeof it === "object" && it !== null);
+  return set ? keys.map(ofJwk) : refuse("a set of keys that is no list of JWKs");
+}
+
+function ofJwk(jwk: Record<string, unknown>): Uint8Array {
   if ("d" in jwk || "k" in jwk) refuse("a JWK that holds a secret, which is the issuer's alone");
   const { kty, crv, alg, use } = jwk;
   const kind = KINDS.find((it) => it === crv);

@@ -45,25 +45,21 @@ Deno.test("a policy's id is the hash of its published encoding", () => {
 Deno.test("the id covers what admits clients, and is zero where nothing is asked of anybody", () => {
   const label = hex(new TextEncoder().encode("zipnet/1/attestation-policy\0"));
   const sha256 = (digits: string) => createHash("sha256").update(digits, "hex").digest("hex");
-  const spki = new Uint8Array([1, 2, 3]), key = sha256("010203"), zero = "00".repeat(32);
+  const zero = "00".repeat(32), terms = { list: false, jwt: false, attested: false };
   const rules = createPolicy({ statuses: ["UpToDate"] });
   const encoded = "0100" + "00000000" + "00" + "0000000000";
   const ids = [
-    [policyId(rules, undefined, { list: true, attested: false }), `${encoded}0001${zero}`],
-    [policyId(rules, rules, { list: false, attested: true }), `${encoded}01${encoded}04${zero}`],
-    [policyId(undefined, undefined, { list: true, attested: false }), `000001${zero}`],
-    [policyId(undefined, undefined, { list: false, jwt: spki, attested: false }), `000002${key}`],
-    [
-      policyId(undefined, rules, { list: true, jwt: spki, attested: true }),
-      `0001${encoded}07${key}`,
-    ],
+    [policyId(rules, undefined, { ...terms, list: true }), `${encoded}0001`],
+    [policyId(rules, rules, { ...terms, attested: true }), `${encoded}01${encoded}04`],
+    [policyId(undefined, undefined, { ...terms, list: true }), "000001"],
+    [policyId(undefined, undefined, { ...terms, jwt: true }), "000002"],
+    [policyId(undefined, rules, { list: true, jwt: true, attested: true }), `0001${encoded}07`],
   ] as const;
   for (const [came, fields] of ids) assert.equal(hex(came), sha256(label + fields));
   assert.equal(new Set(ids.map(([came]) => hex(came))).size, ids.length);
   assert.equal(hex(policyId()), zero);
-  const open = { list: false, attested: false };
-  assert.equal(hex(policyId(undefined, undefined, open)), zero);
-  assert.deepEqual(policyId(rules, undefined, open), policyId(rules));
+  assert.equal(hex(policyId(undefined, undefined, terms)), zero);
+  assert.deepEqual(policyId(rules, undefined, terms), policyId(rules));
 });
 
 Deno.test("a policy's id is the same however it was written down, and differs by every rule", () => {

@@ -45,6 +45,20 @@ Deno.test("jwt: a token of either algorithm admits, with the key as PEM or JWK",
   await byEc.verify(token(ec, { sub: CLIENT.toHex().toUpperCase() }), CLIENT, NOW);
 });
 
+Deno.test("jwt: any key of the issuer may have signed, and a refusal is by the one that came closest", async () => {
+  for (const keys of [[ec, okp], [okp, ec]]) {
+    const both = await jwtVerifier({
+      key: keys.map(({ pem }) => pem).join(""),
+      instance: INSTANCE,
+    });
+    for (const by of keys) await both.verify(token(by), CLIENT, NOW);
+    await refused("jwt-signature", token(otherEc), both);
+    await refused("jwt-algorithm", token({ ...ec, alg: "HS256" }), both);
+    await refused("jwt-expired", token(okp, { exp: S - 3_600 }), both);
+    await refused("jwt-audience", token(ec, { aud: "evil" }), both);
+  }
+});
+
 Deno.test("jwt: the token of RFC 7515 A.3 is signed by its key, and made for nobody", async () => {
   const rfc =
     "eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogImh0dHA6Ly9leGF" +

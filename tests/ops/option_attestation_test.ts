@@ -86,7 +86,7 @@ testRefusals([
     "server",
     ["--admission=jwt"],
     DEV,
-    "--admission (ZIPNET_ADMISSION) has jwt: name the file of the issuer's public key in --jwt-key (ZIPNET_JWT_KEY)",
+    "--admission (ZIPNET_ADMISSION) has jwt: name the file of the issuer's public keys in --jwt-key (ZIPNET_JWT_KEY)",
   ],
   [
     "the issuer's key without tokens",
@@ -114,7 +114,7 @@ testRefusals([
     "server",
     ["--admission=jwt", "--jwt-key=secret"],
     DEV,
-    "the file named by --jwt-key (ZIPNET_JWT_KEY): expected one public key as PEM (BEGIN PUBLIC KEY) or JWK, on P-256 or Ed25519, got another text",
+    "the file named by --jwt-key (ZIPNET_JWT_KEY): expected 1 to 4 public keys as PEM (BEGIN PUBLIC KEY) or JWK, on P-256 or Ed25519, got another text",
   ],
   [
     "a token as flag",

@@ -61,5 +61,27 @@ Deno.test("clients with a token take part; without, or with another, they end wi
   });
   const before = it.readers[0].records.length;
   await it.until("rounds go on", () => it.readers[0].records.length >= before + 3);
+
+  await t.step("the issuer changes its key: two rolls, and rounds go on", async () => {
+    const roll = async (keys: string) => {
+      for (const index of [0, 1, 2]) {
+        Deno.writeTextFileSync(`${folder(index)}/issuer.pem`, keys);
+        await it.kill(it.servers[index], "SIGTERM");
+        it.servers[index] = await it.again(it.servers[index]);
+        const seen = it.readers[0].records.length;
+        await it.until("rounds go on", () => it.readers[0].records.length > seen + 1);
+      }
+    };
+    await roll(ec.pem + otherEc.pem);
+    const next = [30, 31, 32].map((index) => shows(it, index, {}, otherEc));
+    await it.until("the new key's clients take part", () =>
+      next.every(({ node }) => isReady(node)));
+    for (const { node } of good) await it.kill(node, "SIGTERM");
+    await roll(otherEc.pem);
+    const { node } = shows(it, 40, {}, ec);
+    await it.until("the old key admits nobody", () => node.ending !== undefined, node);
+    equal(node.ending!.code, 4, node.log);
+    ok(next.every(({ node }) => node.ending === undefined));
+  });
   for (const { jwt } of good) ok(!it.logs.includes(jwt), "no token in any log");
 });
