@@ -72,7 +72,7 @@ export function takeBack(file: Deno.FsFile, end: number): void {
   }
 }
 
-/** Puts a file of these parts at `path`; durable, and whole at any moment. */
+/** Puts a file of these parts at `path`; durable, whole at any moment, and of that mode. */
 export function replaceDurably(path: string, parts: Iterable<Uint8Array>, mode = 0o600): void {
   const fresh = `${path}.new`;
   {
@@ -80,6 +80,8 @@ export function replaceDurably(path: string, parts: Iterable<Uint8Array>, mode =
     for (const part of parts) writeAll(file, part);
     file.syncDataSync();
   }
+  // What others may read, they may whatever mask the process has.
+  if (mode !== 0o600 && Deno.build.os !== "windows") Deno.chmodSync(fresh, mode);
   Deno.renameSync(fresh, path);
   syncFolder(path.slice(0, path.lastIndexOf("/")));
 }

@@ -5,6 +5,7 @@
 import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { SIMULATED_IMAGE } from "../../src/attest/simulated_quote.ts";
 import { simulatedMeasurements } from "../../src/attest/simulated_measurements.ts";
+import { parseOptions } from "../../src/ops/options.ts";
 import { hex } from "../../src/protocol/bytes.ts";
 import { oneLog, rehearse } from "../../testnet/faults/scenarios.ts";
 import { noEngine, Stack } from "../../testnet/faults/stack.ts";
@@ -16,6 +17,15 @@ const CLIENTS = 20, MESSAGES = 20;
 const UP_MS = 60_000;
 /** Faults that are rehearsed here; `deno task faults` rehearses all. */
 const FAULTS = ["kill", "pause", "partition", "wiped", "aggregator"];
+
+/** A peer, a client's key and an issuer's, as an operator names them. */
+const PEER = "/ip4/10.0.0.1/tcp/4400/p2p/12D3KooWDpJ7As7BWAwRMfu1VU2WCqNjvq387JEYKDBj4kx6nXTN";
+const KEY = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
+const ISSUER = JSON.stringify({
+  kty: "OKP",
+  crv: "Ed25519",
+  x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo",
+});
 
 const skipped = await noEngine();
 
@@ -39,8 +49,8 @@ Deno.test({
     });
 
     await t.step(
-      "the image is built",
-      async () => void await stack.compose("build", "--quiet", "setup"),
+      "the image is built, as the first start builds it",
+      async () => void await stack.compose("create", "testnet"),
     );
 
     await t.step(`all are healthy within ${UP_MS / 1_000} s`, async () => {
@@ -140,19 +150,66 @@ Deno.test({
   name: `compose: production asks for what it needs${skipped ? ` (skipped: ${skipped})` : ""}`,
   ignore: skipped !== undefined,
 }, async () => {
-  const names = ["INSTANCE", "BOOTSTRAP", "MRTD", "RTMR1", "RTMR2", "COLLATERAL", "ANNOUNCE"];
-  const all = [...names, "ADMISSION"].map((name) => `ZIPNET_${name}`);
-  const config = async (given: readonly string[]) => {
-    const { code, stderr } = await new Deno.Command("docker", {
-      args: ["compose", "-f", "compose/production.yaml", "config"],
-      env: Object.fromEntries(given.map((name) => [name, "x"])),
-    }).output();
-    return { code, err: new TextDecoder().decode(stderr) };
+  const given: Record<string, string> = {
+    ZIPNET_INSTANCE: "acme.mainnet",
+    ZIPNET_BOOTSTRAP: PEER,
+    ZIPNET_MRTD: "aa".repeat(48),
+    ZIPNET_RTMR1: "bb".repeat(48),
+    ZIPNET_RTMR2: "cc".repeat(48),
+    ZIPNET_COLLATERAL: "https://pccs.example/sgx/certification/v4/",
+    ZIPNET_ANNOUNCE: "/dns4/server.example/tcp/4400",
+    ZIPNET_ADMISSION: "open",
   };
-  equal((await config(all)).code, 0);
-  for (const name of all) {
-    const { code, err } = await config(all.filter((it) => it !== name));
+  const config = async (env: Record<string, string>) => {
+    const { code, stdout, stderr } = await new Deno.Command("docker", {
+      args: ["compose", "-f", "compose/production.yaml", "config", "--format", "json"],
+      env,
+    }).output();
+    const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+    return { code, out: text(stdout), err: text(stderr) };
+  };
+  for (const name of Object.keys(given)) {
+    const { [name]: _, ...others } = given;
+    const { code, err } = await config(others);
     ok(code !== 0, name);
     match(err, new RegExp(`required variable ${name} is missing a value: .{10,}`));
   }
+
+  /** What a role makes of the environment that Compose gives it. */
+  const options = async <R extends "server" | "aggregator" | "reader">(
+    role: R,
+    more: Record<string, string> = {},
+  ) => {
+    const { code, out, err } = await config({
+      ...given,
+      ZIPNET_COMMITTEE: "ab".repeat(32),
+      ...more,
+    });
+    equal(code, 0, err);
+    const { environment, cpus, mem_limit } = JSON.parse(out).services[role];
+    ok(cpus > 0 && mem_limit > 0, role);
+    const set = Object.entries(environment).filter(([, value]) => value !== null);
+    const made = parseOptions(
+      role,
+      [],
+      Object.fromEntries(set) as Record<string, string>,
+      (path) => {
+        match(path, /^\/run\/secrets\//);
+        return path.endsWith("clients") ? KEY : path.endsWith("issuer") ? ISSUER : "ef".repeat(32);
+      },
+    );
+    ok(!("help" in made));
+    return made;
+  };
+  equal((await options("server")).attestation.evidence, "tdx");
+  for (const role of ["aggregator", "reader"] as const) ok((await options(role)).committee, role);
+  const clients = { ZIPNET_CLIENTS: "/run/secrets/policy/clients" };
+  const issuer = { ZIPNET_JWT_KEY: "/run/secrets/policy/issuer" };
+  const { admission } = await options("server", {
+    ...{ ...clients, ...issuer, ZIPNET_ADMISSION: "list,jwt,attested" },
+    ZIPNET_CLIENT_MRTD: "dd".repeat(48),
+  });
+  ok(admission.list && admission.jwt && admission.attested);
+  const other = { ZIPNET_COMMITTEE_SECRET_OTHER_FILE: "/run/secrets/policy/other" };
+  equal((await options("server", other)).committeeSecrets.length, 2);
 });

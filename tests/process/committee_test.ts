@@ -31,6 +31,8 @@ Deno.test("operators add, replace and remove servers while messages flow; a dead
       const { code, out, err } = await committee(folder(index), ...args);
       equal(code, 0, err);
       match(out, new RegExp(`wished: epoch ${epoch} of ${members.length} servers`));
+      // The server reads it, whoever wrote it.
+      equal(Deno.statSync(`${folder(index)}/wish`).mode! & 0o777, 0o644);
     }
     const formed = new RegExp(`"committee formed".*"epoch":${epoch},"servers":${members.length}`);
     await it.until(

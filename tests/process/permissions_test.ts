@@ -9,7 +9,7 @@ const GRANTED: Record<string, readonly string[]> = {
   ],
   aggregator: ["read /run/secrets", "sys networkInterfaces"],
   client: ["read /run/secrets", "read /run/zipnet-tsm", "write /run/zipnet-tsm"],
-  reader: ["read data", "write data", "sys networkInterfaces"],
+  reader: ["read /run/secrets", "read data", "write data", "sys networkInterfaces"],
 };
 const ALWAYS = ["net 127.0.0.1"];
 
