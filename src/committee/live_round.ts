@@ -69,7 +69,8 @@ export class LiveRound {
   #header: Header | undefined;
   #roster: Roster | undefined;
   #aggregate: Aggregate | undefined;
-  #share: Share | undefined;
+  /** My share for the participants of `#aggregate`, and what it is committed to by. */
+  #share: { readonly share: Share; readonly commitment: Uint8Array } | undefined;
   #pushed = false;
   #live: Live | undefined;
 
@@ -193,13 +194,13 @@ export class LiveRound {
     if (!this.#share) {
       const pairs = entries.flatMap((entry) => entry ? [keys.pair(entry)] : []);
       const cipher = padCipher(manifest.parameters.suite);
-      this.#share = createShare(cipher, pairs, header, environment.random(32), manifest.parameters);
+      const blind = environment.random(32);
+      const share = createShare(cipher, pairs, header, blind, manifest.parameters);
+      const commitment = shareCommitment(share, aggregate.digest, manifest.servers[self]);
+      this.#share = { share, commitment };
     }
-    const p = shareCommitment(this.#share, aggregate.digest, manifest.servers[self]);
-    this.#say(
-      live,
-      rules.prepare(viewOf(header, self), aggregate.digest, p, this.#facts(aggregate, state)),
-    );
+    const { commitment } = this.#share, facts = this.#facts(aggregate, state);
+    this.#say(live, rules.prepare(viewOf(header, self), aggregate.digest, commitment, facts));
   }
 
   #owePartial(live: Live, state: CommitteeState, header: Header, aggregate: Aggregate): void {
@@ -207,6 +208,11 @@ export class LiveRound {
     if (live.declined.has(self)) return;
     if (!this.#share || !keys.opens(header.bundles[self])) {
       return this.#decline(live, "the key of this header is gone");
+    }
+    // The order may show PREPAREs of one set beside the aggregate of another. The rules hold the
+    // statements to each other; what leaves is held to them here, or a header would open twice.
+    if (!equal(this.#share.commitment, commitmentOf(live, self))) {
+      return this.#decline(live, "the share is for another set than PREPARE");
     }
     const decision = rules.partial(
       viewOf(header, self),
@@ -216,7 +222,7 @@ export class LiveRound {
     if ("signed" in decision && !this.#pushed) {
       // Once: whoever misses it asks.
       this.#pushed = true;
-      exchange.push(commitmentOf(live, self), encodeShare(this.#share));
+      exchange.push(commitmentOf(live, self), encodeShare(this.#share.share));
     }
     this.#say(live, decision);
   }

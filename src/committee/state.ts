@@ -301,7 +301,7 @@ export class CommitteeState {
       case "open":
         return this.#isLive(statement.header) && this.#keep(this.live!.opens, server, signed);
       case "prepare":
-        return this.#isLive(statement.header) && this.#keep(this.live!.prepares, server, signed);
+        return this.#isLive(statement.header) && this.#prepare(statement.digest, server, signed);
       case "partial":
         return this.#partial(statement.header, server, signed);
       case "void":
@@ -320,6 +320,13 @@ export class CommitteeState {
     const why = conviction(before, signed);
     if (why) this.events.equivocation?.(why, before, signed);
     return false;
+  }
+
+  /** One for another set than the live one counts for nothing, but beside the server's own convicts it. */
+  #prepare(digest: Uint8Array, server: number, signed: Signed): boolean {
+    const { prepares, digest: live } = this.live!;
+    if (!prepares[server] && !(live && equal(live, digest))) return false;
+    return this.#keep(prepares, server, signed);
   }
 
   #partial(header: HeaderHash, server: number, signed: Signed): boolean {

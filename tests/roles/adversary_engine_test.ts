@@ -11,6 +11,7 @@ import { encodeEvidence } from "../../src/committee/evidence.ts";
 import { createVouch } from "../../src/committee/vouches.ts";
 import { LAPSE_GRACE_MS } from "../../src/committee/vouching.ts";
 import { CommitteeState } from "../../src/committee/state.ts";
+import type { Signed } from "../../src/protocol/statements.ts";
 import { Play } from "../protocol/play.ts";
 import { Stage } from "./stage.ts";
 
@@ -68,6 +69,83 @@ Deno.test("a state in which the set is another does not get a second PREPARE", (
   imposes(stage, [...seats, ...liveCommands(stage, subset.digest)]);
   assert.equal(stage.kinds.filter((kind) => kind === "prepare").length, 1);
   assert.equal(stage.declined.at(-1), "prepare-twice");
+});
+
+/** A header in which client 1 has a message, and the aggregates of all clients and of it alone. */
+function talk(stage: Stage) {
+  const { play } = stage, first = stage.open(), envelopes = play.clients.map((_, i) => i);
+  const { slot } = play.slot(first, "the victim's words");
+  const reserving = envelopes.map((i) =>
+    play.envelope(i, first, i === 1 ? play.vectors(first, { reserve: slot }) : undefined)
+  );
+  stage.released(stage.prepared(stage.fixes(first, play.fold(first, reserving))));
+  stage.finals(first.round);
+  const header = stage.open(stage.header());
+  const said = envelopes.map((i) =>
+    play.envelope(i, header, i === 1 ? play.vectors(header, { talk: slot }) : undefined)
+  );
+  return { header, full: play.fold(header, said), alone: play.fold(header, [said[1]]) };
+}
+
+/** Shares that the server under test handed out since `from` frames. */
+const shares = (stage: Stage, from: number) =>
+  stage.frames.slice(from).filter(([kind]) => kind === 2);
+
+for (const released of [false, true]) {
+  Deno.test(
+    `a state with PREPAREs of one set and the aggregate of another opens nothing${
+      released ? " more" : ""
+    }`,
+    () => {
+      const stage = new Stage(60), { header, full, alone } = talk(stage);
+      const secrets = stage.fixes(header, full), live = stage.member.state.live!;
+      const prepares = live.prepares.map((own, i) =>
+        own ?? stage.sign(i, stage.prepare(secrets, i))
+      );
+      if (released) stage.prepared(secrets);
+      const from = stage.frames.length, { state } = stage.member;
+      const said = (signed: Signed): Command => ({ kind: "statement", round: 0, signed });
+      const { round, signatures } = state.finals!;
+      const commands: Command[] = [
+        { kind: "places", round: state.round - 1, size: 4, freeing: [] },
+        ...state.registry.commands(),
+        ...state.bundles.flatMap((bundle, server): Command[] =>
+          bundle ? [{ kind: "bundle", server, bundle }] : []
+        ),
+        ...signatures.map((signed): Command => ({ kind: "statement", round, signed: signed! })),
+        ...liveCommands(stage, alone.digest),
+      ];
+      stage.give(alone.digest, alone.bytes);
+      stage.host.restore(snapshot(commands));
+      stage.flush();
+      assert.equal(stage.declined.at(-1), "prepare-few");
+      stage.host.restore(snapshot([...commands, ...prepares.map(said)]));
+      stage.flush();
+      assert.equal(shares(stage, from).length, 0, "pads of one client alone");
+    },
+  );
+}
+
+Deno.test("a header that is ordered again, with PREPAREs of its first set, opens nothing more", () => {
+  const stage = new Stage(61), { header, full, alone } = talk(stage);
+  const secrets = stage.fixes(header, full);
+  const order = (command: Command) => stage.host.apply([encodeCommand(command)]);
+  const says = (signed: Signed) => order({ kind: "statement", round: 0, signed });
+  for (const s of stage.corrupt) says(stage.sign(s, stage.prepare(secrets, s)));
+  const { opens, prepares } = stage.member.state.live!, [a] = stage.corrupt;
+  const statements = { opens: [...opens], prepares: [...prepares] }, from = stage.frames.length;
+  assert.ok(shares(stage, 0).length > 0, "it released for all");
+  order({ kind: "abandon", header: header.hash, reason: "no PARTIAL" });
+  const { nonce } = header.bundles[a];
+  says(stage.sign(a, { kind: "void", header: header.hash, nonce }));
+  assert.equal(stage.member.state.live, undefined);
+  order({ kind: "propose", round: header.round + 1, header: header.hash });
+  for (const signed of statements.opens) says(signed!);
+  stage.give(alone.digest, alone.bytes);
+  order({ kind: "aggregate", header: header.hash, digest: alone.digest });
+  for (const signed of statements.prepares) says(signed!);
+  assert.ok(stage.member.state.live!.prepares.includes(undefined), "PREPAREs of another set");
+  assert.equal(shares(stage, from).length, 0, "pads of one client alone");
 });
 
 Deno.test("a state that seats clients for whom this server does not vouch gets no OPEN", () => {
