@@ -103,7 +103,8 @@ export const METRICS = metrics({
   quote_expiry_seconds: {
     kind: "gauge",
     roles: SERVER,
-    help: "Time until this server's own ticket ends; absent where it has none",
+    help:
+      "Time until this server's own ticket ends, 0 without one; absent where it shows no quotes",
   },
   collateral_expiry_seconds: {
     kind: "gauge",

@@ -170,7 +170,8 @@ export function watchServer(
     return parameters && (3 * parameters.roundPeriod + parameters.roundDeadline) / 1_000;
   });
   read("quote_expiry_seconds", () => {
-    const until = attested?.until(key);
-    return until === undefined ? undefined : (until - clock.wall()) / 1_000;
+    // One that has ended is no longer kept, and must not look like none that was asked for.
+    const until = attested?.until(key) ?? 0;
+    return attested && Math.max(0, until - clock.wall()) / 1_000;
   });
 }
