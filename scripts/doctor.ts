@@ -24,9 +24,12 @@ const HELP = `Checks a configuration and a running node; each line says what is,
   --offline     looks at this machine alone
   --help        prints this
 
-The role's options are those of \`deno task ROLE --help\`, as flags or variables. Files elsewhere than
-in ./data, /run/secrets and /run/zipnet-tsm need --allow-read. Exit code 0 where nothing is wrong, 1
-where something is, 2 for bad options.
+The role's options are those of \`deno task ROLE --help\`, as flags or variables. Where files are
+elsewhere than in ./data, /run/secrets and /run/zipnet-tsm, it is run as
+
+  deno run -q --no-prompt -P=doctor --allow-read=PATH,... --allow-write=DATA scripts/doctor.ts ROLE
+
+Exit code 0 where nothing is wrong, 1 where something is, 2 for bad options.
 `;
 
 const ROLES: readonly Role[] = ["server", "aggregator", "client", "reader"];

@@ -65,7 +65,7 @@ export async function inside(
     : undefined;
   if (!given.runs) ports(options, report);
   announced(options, report);
-  await attested(options, report);
+  await attested(options, report, given.runs === true);
   return { committee };
 }
 
@@ -104,7 +104,9 @@ function dataFolder(
     report.good("data", `${folder} can be written`);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
-      const mend = `add --allow-read=${folder} --allow-write=${folder}, or give it to this user`;
+      const mend =
+        `run it with --allow-read=${folder} --allow-write=${folder} (--help says how), ` +
+        "as the node's user";
       return void report.bad("data", `${folder}: ${(error as Error).message.split("\n")[0]}`, mend);
     }
     report.good("data", `${folder} is made at the first start`);
@@ -151,7 +153,7 @@ function ports({ listen }: RoleOptions[Role], report: Report): void {
       const mend = error instanceof Deno.errors.AddrInUse
         ? "another process has it, perhaps this node: then add --node"
         : error instanceof Deno.errors.NotCapable
-        ? `add --allow-net=${hostname}`
+        ? `run it with --allow-net=${hostname} (--help says how)`
         : "name another in ZIPNET_LISTEN";
       report.bad("port", `${address} cannot be listened at`, mend);
     }
@@ -170,7 +172,11 @@ function announced({ role, listen, announce }: RoleOptions[Role], report: Report
   );
 }
 
-async function attested(options: RoleOptions[Role], report: Report): Promise<void> {
+async function attested(
+  options: RoleOptions[Role],
+  report: Report,
+  runs: boolean,
+): Promise<void> {
   const { attestation: { evidence, platform, collateral } } = options;
   let terms, family: Family | undefined;
   try {
@@ -183,7 +189,9 @@ async function attested(options: RoleOptions[Role], report: Report): Promise<voi
   }
   const { anchor } = terms;
   if (!anchor) return;
-  if ((evidence === "tdx" || evidence === "simulated") && platform !== undefined) {
+  if (evidence === "tdx" && runs) {
+    report.skip("quote", "the running node has the TSM item to itself; --node tells of its ticket");
+  } else if ((evidence === "tdx" || evidence === "simulated") && platform !== undefined) {
     try {
       const source = evidence === "simulated"
         ? openPlatform(platform).source

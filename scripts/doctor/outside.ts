@@ -2,7 +2,6 @@
 import { holders, meetCommittee } from "../../src/roles/committee.ts";
 import type { Epochs } from "../../src/roles/epochs.ts";
 import { Follower } from "../../src/roles/follower.ts";
-import { SERVER_REGISTRY } from "../../src/roles/streams.ts";
 import { NEWEST } from "../../src/roles/window.ts";
 import type { RoleOptions } from "../../src/ops/role_options.ts";
 import { systemClock, systemRandom } from "../../src/ops/system.ts";
@@ -11,10 +10,11 @@ import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { libp2pNetwork } from "../../src/universe/libp2p.ts";
 import type { Environment } from "../../src/universe/environment.ts";
 import type { Network, Role } from "../../src/universe/network.ts";
+import { reach } from "../reach.ts";
 import type { Known } from "./inside.ts";
 import type { Report } from "./report.ts";
 
-/** How long it looks for the instance, and waits for a record of a round that goes on. */
+/** How long it looks for the instance. */
 const LOOK_MS = 10_000;
 /** How far clocks may be apart. */
 const CLOCK_MS = 5_000;
@@ -61,19 +61,10 @@ export async function outside(
       );
     } else report.good("fingerprint", fingerprint);
     for (const key of newest.servers) {
-      const peer = network.peers("server").find((it) => equal(it.key, key));
-      const name = hex(key).slice(0, 16);
-      const reached = peer && await network.open(peer, SERVER_REGISTRY, () => ({
-        frame() {},
-        closed() {},
-      })).then((stream) => (stream.close(), true), (error) => error.message as string);
-      if (reached === true) {
-        report.good("server", `${name} is reached at ${peer!.addresses.join(" ")}`);
-      } else {report.bad(
-          "server",
-          `${name} is not reached: ${reached ?? "nobody knows where it is"}`,
-          "start it",
-        );}
+      const reached = await reach(network, key), name = hex(key).slice(0, 16);
+      if ("at" in reached) {
+        report.good("server", `${name} is reached at ${reached.at.addresses.join(" ")}`);
+      } else report.bad("server", `${name} is not reached: ${reached.failed}`, "start it");
     }
     const gatherers = network.peers("aggregator").length;
     if (gatherers > 0) report.good("aggregator", `${gatherers} known`);
@@ -102,10 +93,13 @@ async function rounds(
   report: Report,
 ): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const cancel = environment.clock.after(LOOK_MS, () => {
+  // The next one may be given up, and then comes another.
+  const { roundPeriod, roundDeadline } = epochs.newest.parameters;
+  const patience = Math.max(LOOK_MS, 2 * roundPeriod + roundDeadline);
+  const cancel = environment.clock.after(patience, () => {
     report.bad(
       "rounds",
-      `no round in ${LOOK_MS / 1_000} s`,
+      `no round in ${patience / 1_000} s`,
       "the servers' log line `waiting` says for what",
     );
     resolve();

@@ -9,7 +9,7 @@ const WINDOW = 60;
 /** What the network shows beside the records. */
 export interface Around {
   readonly epoch: Manifest;
-  /** Keys of servers that are known now, as hex. */
+  /** Keys of servers that answer, as hex. */
   readonly reached: ReadonlySet<string>;
   readonly aggregators: number;
   readonly attested: boolean;

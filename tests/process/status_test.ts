@@ -2,12 +2,17 @@
 import { equal, match, ok } from "node:assert/strict";
 import { Instance } from "./instance.ts";
 
-async function status(bootstrap: readonly string[], instance = "dev.testnet") {
+async function status(
+  bootstrap: readonly string[],
+  instance = "dev.testnet",
+  env: Record<string, string> = {},
+) {
   const { code, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "-q", "--no-prompt", "-P=status", "--allow-net=127.0.0.1", "scripts/status.ts"],
       ...["--instance", instance, "--bootstrap", bootstrap.join(","), "--connect-timeout", "3s"],
     ],
+    env,
   }).output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes).trim();
   return { code, page: text(stdout), error: text(stderr) };
@@ -32,6 +37,15 @@ Deno.test("status: an instance at a glance, and one that is not there", async ()
   const [reader] = it.readers;
   await it.until("the reader has it", () => reader.records.some((it) => it.round >= round));
   ok(reader.records.some(({ round: its, hash }) => its === round && hash === head));
+
+  // As beside a reader that is a service; and a server that is away is said to be.
+  await it.kill(it.servers[2]);
+  const service = { ZIPNET_DATA: "/var/lib/zipnet", ZIPNET_LOG: "warn", ZIPNET_JSON: "true" };
+  const without = await status(it.bootstrap, "dev.testnet", service);
+  equal(without.code, 0, without.error);
+  const servers = row(without.page, "servers")!;
+  equal(servers.match(/here/g)!.length, 2, without.page);
+  match(servers, new RegExp(`${it.keys[2].slice(0, 8)} missing`));
 
   const typo = await status(it.bootstrap, "dev.tesnet");
   equal(typo.code, 3);
