@@ -8,13 +8,16 @@
 /** Controls, formats, unassigned, private, surrogates, separators, and what fonts do not draw. */
 const HIDDEN = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\p{Bidi_Control}]/u;
 const MARK = /\p{M}/u;
+/** Combining marks on one character: languages need up to four, a tower of them covers other lines. */
+const MAX_MARKS = 4;
 
 const encoder = new TextEncoder();
 
 /**
  * The bytes as one line. Valid, visible UTF-8 stays; a byte of ASCII control or of invalid UTF-8
  * becomes `\xNN`, another hidden code point `\u{...}`, a backslash `\\`. A combining mark without
- * a character to stand on is escaped too, since it would change what is printed before it.
+ * a character to stand on, or on top of four others, is escaped too, since it would change what is
+ * printed before or above it.
  *
  * @example
  * ```ts
@@ -25,19 +28,20 @@ const encoder = new TextEncoder();
  */
 export function printable(bytes: Uint8Array): string {
   let out = "";
-  let base = false;
+  let marks = MAX_MARKS;
   for (let at = 0; at < bytes.length;) {
     const point = codePoint(bytes, at);
     if (point === undefined || point < 0x20 || point === 0x7f) {
       out += `\\x${bytes[at].toString(16).padStart(2, "0")}`;
-      base = false;
+      marks = MAX_MARKS;
       at++;
       continue;
     }
     const character = String.fromCodePoint(point);
-    const hidden: boolean = HIDDEN.test(character) || (!base && MARK.test(character));
+    marks = MARK.test(character) ? marks + 1 : 0;
+    const hidden = HIDDEN.test(character) || marks > MAX_MARKS;
     out += hidden ? `\\u{${point.toString(16)}}` : point === 0x5c ? "\\\\" : character;
-    base = !hidden;
+    if (hidden) marks = MAX_MARKS;
     at += length(point);
   }
   return out;

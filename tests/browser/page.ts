@@ -16,6 +16,7 @@ const HOSTILE: [bytes: string | Uint8Array, shown: string][] = [
   ["\x1b[2J\x1b]0;taken\x07", "\\x1b[2J\\x1b]0;taken\\x07"],
   ["pay \u202eeve\u202c now", "pay \\u{202e}eve\\u{202c} now"],
   [new Uint8Array([0xff, 0xfe, 0x41]), "\\xff\\xfeA"],
+  [`tower ${"a" + "\u0301".repeat(6)}`, `tower ${"a" + "\u0301".repeat(4)}\\u{301}\\u{301}`],
   ["Zażółć gęślą jaźń 🦆", "Zażółć gęślą jaźń 🦆"],
 ];
 

@@ -26,6 +26,11 @@ const CASES: [what: string, input: string | number[], output: string][] = [
   ["private, unassigned, not a character", "\ue000\u0378\uffff", "\\u{e000}\\u{378}\\u{ffff}"],
   ["a backslash cannot fake an escape", "\\x1b", "\\\\x1b"],
   ["a mark on its letter stays", "e\u0301", "e\u0301"],
+  [
+    "no more than four of them",
+    `e${"\u0301".repeat(6)}o\u0301`,
+    `e${"\u0301".repeat(4)}\\u{301}\\u{301}o\u0301`,
+  ],
   ["a mark without one does not", "\u0301\x1b\u0301", "\\u{301}\\x1b\\u{301}"],
   ["cut UTF-8", [0x61, 0xe2, 0x82], "a\\xe2\\x82"],
   ["cut UTF-8, then text", [0xe2, 0x82, 0x61], "\\xe2\\x82a"],
