@@ -12,12 +12,23 @@ import { load } from "./run.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 
-/** Throws an `OptionError` where the plot may not be written. */
+/** Throws an `OptionError` where the plot could not be written in the end. */
 function checkPlot(file: string): void {
   const path = new URL(file, ROOT);
-  const { state } = Deno.permissions.querySync({ name: "write", path });
-  if (state === "granted") return;
-  throw new OptionError(`--plot: expected a file in .testnet/, got ${JSON.stringify(file)}`);
+  const may = path.protocol === "file:" &&
+    Deno.permissions.querySync({ name: "write", path }).state === "granted";
+  if (may && isFolder(new URL(".", path)) && !isFolder(path)) return;
+  throw new OptionError(
+    `--plot: expected a file in .testnet/ or a folder in it, got ${JSON.stringify(file)}`,
+  );
+}
+
+function isFolder(path: URL): boolean {
+  try {
+    return Deno.statSync(path).isDirectory;
+  } catch {
+    return false;
+  }
 }
 
 async function start(options: LoadOptions): Promise<ExitCode> {
@@ -25,8 +36,9 @@ async function start(options: LoadOptions): Promise<ExitCode> {
   onStop(() => stop());
   const time = new Date(systemClock.wall()).toISOString().slice(0, 19).replaceAll(/[-:]/g, "");
   const folder = `.testnet/load-${time}-${Deno.pid}`, file = options.plot ?? `${folder}.svg`;
+  Deno.mkdirSync(new URL(".testnet", ROOT), { recursive: true });
   checkPlot(file);
-  Deno.mkdirSync(new URL(folder, ROOT), { recursive: true });
+  Deno.mkdirSync(new URL(folder, ROOT));
   const { clients, rate, period, servers, seed } = options;
   const title = `${clients} clients, ${servers} servers, a round each ${period} ms, ` +
     `${rate} messages a second, seed ${seed}`;
@@ -43,8 +55,12 @@ async function start(options: LoadOptions): Promise<ExitCode> {
       output: (line) => writeOutput(line + "\n"),
       error: (line) => writeError(line + "\n"),
       plot(book) {
-        Deno.writeTextFileSync(new URL(file, ROOT), plot(book, title));
-        return file;
+        try {
+          Deno.writeTextFileSync(new URL(file, ROOT), plot(book, title));
+          return file;
+        } catch (error) {
+          writeError(`load: ${file} cannot be written: ${visible((error as Error).message)}\n`);
+        }
       },
     }, stopped);
   } finally {

@@ -23,7 +23,7 @@ export interface LoadWorld {
   output(line: string): void;
   error(line: string): void;
   /** Draws what was measured; answers where it is. */
-  plot(book: Book): string;
+  plot(book: Book): string | undefined;
 }
 
 /** Longest time without a record, ms. */

@@ -114,7 +114,8 @@ Deno.test("load: stopped early it says so, exits 1, and leaves nothing behind", 
 });
 
 Deno.test("load: bad options end with 2 and one line", async () => {
-  for (const args of [["--sizes", "normal:3"], ["--plot", "README.md"]]) {
+  const plots = ["README.md", "http://localhost/a.svg", ".testnet/no-folder/a.svg", ".testnet/"];
+  for (const args of [["--sizes", "normal:3"], ...plots.map((file) => ["--plot", file])]) {
     await using trial = new LoadTrial(...args);
     const { code, stdout, stderr } = await trial.ended(RUN_MS);
     equal(code, 2);
