@@ -50,7 +50,7 @@ Deno.test({
 
     await t.step(
       "the image is built, as the first start builds it",
-      async () => void await stack.compose("create", "testnet"),
+      async () => void await stack.compose("up", "--no-start", "testnet"),
     );
 
     await t.step(`all are healthy within ${UP_MS / 1_000} s`, async () => {
