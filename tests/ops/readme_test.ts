@@ -28,3 +28,42 @@ Deno.test("documents: the commands that start roles are taken as they stand", ()
   }
   equal(started.join(" "), "server server aggregator client reader");
 });
+
+/** Every file below a folder that git would have, by path. */
+function* files(folder: string): Generator<string> {
+  for (const { name, isDirectory } of Deno.readDirSync(folder)) {
+    const path = folder === "." ? name : `${folder}/${name}`;
+    if (isDirectory && !name.startsWith(".")) yield* files(path);
+    else if (!isDirectory) yield path;
+  }
+}
+
+const ALL = [...files(".")], TESTS = ALL.filter((path) => /^tests\/.*\.ts$/.test(path));
+
+Deno.test("documents: every file of ours that is named is there", () => {
+  for (const document of ALL.filter((path) => path.endsWith(".md"))) {
+    const text = Deno.readTextFileSync(document);
+    const named = [...text.matchAll(/`((?:src|tests|testnet|scripts|compose)\/[\w./-]+\.\w+)`/g)];
+    for (const [, path] of named) ok(ALL.includes(path), `${document} names ${path}`);
+  }
+});
+
+Deno.test("documents: the tests of the universe's table are there, by file and by title", () => {
+  const rows = Deno.readTextFileSync("tests/universe/README.md").split("\n")
+    .filter((line) => line.startsWith("| "));
+  let titles = 0;
+  for (const row of rows) {
+    const [, test] = row.split(" | ");
+    const named = [...test?.matchAll(/`([\w/]+\.ts)`/g) ?? []].map(([, path]) => {
+      const found = TESTS.filter((it) => it === path || it.endsWith(`/${path}`));
+      ok(found.length > 0, `no file ${path}: ${row}`);
+      return found;
+    }).flat();
+    for (const [, title] of test?.matchAll(/"([^"]+)"/g) ?? []) {
+      const texts = (named.length > 0 ? named : TESTS).map((path) => Deno.readTextFileSync(path));
+      ok(texts.some((text) => text.includes(title)), `no test "${title}": ${row}`);
+      titles++;
+    }
+  }
+  ok(titles > 20, `${titles} titles`);
+});
