@@ -3,15 +3,12 @@
  * bootstrap address. One JSON line an instance; exit 1 if anything was lost, a round was void, or a
  * peer had a stream of two instances.
  */
-import { parseArgs } from "@std/cli/parse-args";
 import { Neighbours, NODES } from "../process/neighbours.ts";
+import { flags } from "./flags.ts";
 
-const { rounds: given } = parseArgs(Deno.args, { string: ["rounds"], default: { rounds: "100" } });
-if (!/^[1-9]\d{0,5}$/.test(given)) {
-  console.error(`bench-instances: --rounds: expected a whole number from 1, got ${given}`);
-  Deno.exit(2);
-}
-const rounds = Number(given);
+const { rounds } = flags("bench-instances", "three instances on one universe", {
+  rounds: { value: 100, least: 1, most: 999_999 },
+});
 let well = true;
 {
   await using they = new Neighbours(["one.mainnet", "two.mainnet", "three.mainnet"]);

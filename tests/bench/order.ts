@@ -3,6 +3,10 @@
  * process with a journal on disk, on this machine. The reference, in the same run: a synced append
  * of the same size to a file of the same folder, and 1 MB sent over the same libp2p twice.
  */
+import { flags } from "./flags.ts";
+
+flags("bench-order", "a command in order among three members with disks", {});
+
 const FOLDER = ".testnet/bench-order";
 
 interface Line {
