@@ -225,7 +225,7 @@ export const ABUSES: readonly Abuse[] = [
         const { bytes } = createRegistration("register", signer(systemRandom(32)), fields);
         return framed(concat(Uint8Array.of(0), bytes));
       };
-      for (let i = 0; i < 200; i++) {
+      for (let i = 0; i < 2_000; i++) {
         if (stream?.status === "open") stream.send(register());
         if (i % 20 === 0) await new Promise((resolve) => setTimeout(resolve, 0));
       }

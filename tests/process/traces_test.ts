@@ -3,57 +3,21 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { INSTANCE } from "../../testnet/command.ts";
+import { Collector, type Span, value } from "./collector.ts";
 import { Instance } from "./instance.ts";
 
-interface Span {
-  readonly traceId: string;
-  readonly name: string;
-  readonly startTimeUnixNano: string;
-  readonly endTimeUnixNano: string;
-  readonly attributes: readonly { readonly key: string; readonly value: Record<string, unknown> }[];
-  /** Pid of the process that sent it. */
-  readonly pid: string;
-}
-
-const value = ({ attributes }: Span, key: string) => {
-  const found = attributes.find((it) => it.key === key)?.value;
-  return String(found?.intValue ?? found?.doubleValue ?? found?.stringValue);
-};
-
 Deno.test("a round is one trace over servers and aggregator; a client makes none", async () => {
-  const spans: Span[] = [], heard = Promise.withResolvers<void>();
-  const collector = Deno.serve(
-    { hostname: "127.0.0.1", port: 0, onListen() {} },
-    async (request) => {
-      const body = await request.json();
-      for (const { resource, scopeSpans } of body.resourceSpans ?? []) {
-        const pid = resource.attributes.find(({ key }: { key: string }) => key === "process.pid");
-        for (const { spans: some } of scopeSpans) {
-          for (const span of some) spans.push({ ...span, pid: JSON.stringify(pid?.value) });
-        }
-      }
-      const whole = Map.groupBy(spans, ({ traceId }) => traceId);
-      const full = [...whole.values()].filter((it) =>
-        it.filter(({ name }) => name === "round").length === 3 &&
-        it.some(({ name }) => name === "aggregate")
-      );
-      if (full.length >= 3) heard.resolve();
-      return new Response("{}", { headers: { "content-type": "application/json" } });
-    },
-  );
-  try {
+  await using collector = new Collector();
+  const { spans } = collector;
+  {
     await using it = new Instance("traces", 3);
-    Object.assign(it.site.env as Record<string, string>, {
-      OTEL_DENO: "true",
-      OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${collector.addr.port}`,
-      OTEL_EXPORTER_OTLP_PROTOCOL: "http/json",
-      OTEL_BSP_SCHEDULE_DELAY: "200",
-      OTEL_DENO_CONSOLE: "ignore",
-    });
+    Object.assign(it.site.env as Record<string, string>, collector.env);
     await it.start(3);
-    await heard.promise;
-  } finally {
-    await collector.shutdown();
+    await collector.until(() => {
+      const whole = [...Map.groupBy(spans, ({ traceId }) => traceId).values()];
+      const has = (all: Span[], name: string) => all.filter((it) => it.name === name).length;
+      return whole.filter((it) => has(it, "round") === 3 && has(it, "aggregate") > 0).length >= 3;
+    });
   }
   const id = hex(instanceId(universeId(), INSTANCE)).slice(0, 16);
   const ours = spans.filter(({ name }) => !/^(GET|POST|round void)/.test(name));

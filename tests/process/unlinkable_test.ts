@@ -1,7 +1,7 @@
 /**
  * What the processes of an instance tell whoever operates them, at their most talkative, links no
- * client to a message: nothing of a payload, commitment or slot stands in any log or metric, but
- * for the sender's own standard output. The same search finds each of them where one is planted.
+ * client to a message: nothing of a payload, commitment or slot stands in any log, metric or span,
+ * but for the sender's own standard output. The same search finds each of them where one is planted.
  */
 import { deepEqual, equal, ok } from "node:assert/strict";
 import { hex } from "../../src/protocol/bytes.ts";
@@ -9,6 +9,7 @@ import { Chain } from "../../src/protocol/chain.ts";
 import { decodeLineage } from "../../src/protocol/lineage.ts";
 import { instanceId, universeId } from "../../src/protocol/names.ts";
 import { INSTANCE } from "../../testnet/command.ts";
+import { Collector, value } from "./collector.ts";
 import { Instance, type Node } from "./instance.ts";
 
 /** Messages of each client. */
@@ -60,11 +61,13 @@ async function told(node: Node): Promise<string> {
   return node.log + await (await fetch(`http://${node.metrics}/metrics`)).text();
 }
 
-Deno.test("no log and no metric links a client to a message", async (t) => {
+Deno.test("no log, no metric and no span links a client to a message", async (t) => {
+  await using collector = new Collector();
   await using it = new Instance("unlinkable", 3, () => [], undefined, true);
   const env = it.site.env as Record<string, string>;
   env.ZIPNET_METRICS = "127.0.0.1:0";
   env.ZIPNET_LOG = "debug";
+  Object.assign(env, collector.env);
   await it.start(CLIENTS);
   const [reader] = it.readers, marks: Secret[] = [];
   for (let i = 0; i < EACH * CLIENTS; i++) {
@@ -108,6 +111,11 @@ Deno.test("no log and no metric links a client to a message", async (t) => {
       ok(text.length > 2_000, `${node.command.name} told ${text.length} characters`);
       deepEqual(search(text, secrets, clients), [], node.command.name);
     }
+    const last = reader.records.at(-1)!.round;
+    await collector.until(() =>
+      collector.spans.some((span) => Number(value(span, "zipnet.round")) > last)
+    );
+    deepEqual(search(collector.text, secrets, clients), [], "spans");
   });
 
   await t.step("what is planted is found, in every spelling", async () => {
