@@ -1,60 +1,68 @@
 /**
  * Who took part lately, as far as this server saw: the reason for which an absent client's place
- * may be freed, and against which a leader's claim of absence is held.
+ * may be freed, and against which a leader's claim of absence is held. Servers do not all run for
+ * equally long, so of what one cannot know it says nothing: who only stood in the roster is given a
+ * whole lease by a leader, and is not held against one.
  */
 import { hex, unhex } from "../protocol/bytes.ts";
+import type { Parameters } from "../protocol/parameters.ts";
 import type { Roster } from "../protocol/roster.ts";
 
 /** Counts records since each client of the roster was last seen. */
 export class Attendance {
   #records = 0;
-  readonly #seen = new Map<string, number>();
-  /** Clients whose place was freed against what this server saw, by the record at which it was. */
+  /** The record in which each client of the roster took part last. */
+  readonly #took = new Map<string, number>();
+  /** The record with which each came to stand in the roster, as far as this server saw. */
+  readonly #stood = new Map<string, number>();
+  /** Clients whose place was freed against what this server saw, and until when that is held. */
   readonly #wronged = new Map<string, number>();
 
-  constructor(readonly leaseRounds: number) {}
+  constructor(readonly lease: Pick<Parameters, "leaseRounds" | "roundPeriod">) {}
 
-  /** A record was certified with these participants of this roster. */
+  /** A record is this server's head, with these participants of this roster. */
   record(participants: readonly number[], roster: Roster): void {
     this.#records++;
     const standing = new Set([...roster.clients()].map(([, { client }]) => hex(client)));
-    for (const name of this.#seen.keys()) if (!standing.has(name)) this.#seen.delete(name);
-    for (const name of standing) if (!this.#seen.has(name)) this.#seen.set(name, this.#records);
+    for (const seen of [this.#took, this.#stood]) {
+      for (const name of seen.keys()) if (!standing.has(name)) seen.delete(name);
+    }
+    for (const name of standing) if (!this.#stood.has(name)) this.#stood.set(name, this.#records);
     for (const index of participants) {
       const entry = roster.at(index);
-      if (entry) this.#seen.set(hex(entry.client), this.#records);
+      if (entry) this.#took.set(hex(entry.client), this.#records);
     }
-    for (const [name, since] of this.#wronged) {
-      if (standing.has(name) || this.#records - since >= this.leaseRounds) {
-        this.#wronged.delete(name);
-      }
-    }
+    for (const name of this.#wronged.keys()) if (standing.has(name)) this.#wronged.delete(name);
   }
 
   /** Clients whose lease is over, with their indices. */
   absent(roster: Roster): { readonly index: number; readonly client: Uint8Array }[] {
     const out = [];
     for (const [index, { client }] of roster.clients()) {
-      if (this.#records - (this.#seen.get(hex(client)) ?? this.#records) >= this.leaseRounds) {
-        out.push({ index, client });
-      }
+      const name = hex(client);
+      const seen = this.#took.get(name) ?? this.#stood.get(name) ?? this.#records;
+      if (this.#records - seen >= this.lease.leaseRounds) out.push({ index, client });
     }
     return out;
   }
 
-  /** A client's place was freed for absence: held against what this server saw. */
-  expired(client: Uint8Array): void {
-    const name = hex(client), seen = this.#seen.get(name);
-    if (seen !== undefined && this.#records - seen < this.leaseRounds) {
-      this.#wronged.set(name, this.#records);
+  /** A client's place was freed for absence, at `now` (ms): held against what this server saw. */
+  expired(client: Uint8Array, now: number): void {
+    const { leaseRounds, roundPeriod } = this.lease, name = hex(client);
+    const took = this.#took.get(name);
+    // For as long as a lease lasts: no records come meanwhile, and the client may be gone by now.
+    if (took !== undefined && this.#records - took < leaseRounds) {
+      this.#wronged.set(name, now + leaseRounds * roundPeriod);
     }
-    this.#seen.delete(name);
+    this.#took.delete(name);
+    this.#stood.delete(name);
   }
 
   /** A client that lost its place without a reason and does not stand in the roster again. */
-  wronged(roster: Roster): string | undefined {
-    for (const name of this.#wronged.keys()) {
-      if (roster.indexOf(unhex(name, 32)) === undefined) return name;
+  wronged(roster: Roster, now: number): string | undefined {
+    for (const [name, until] of this.#wronged) {
+      if (now >= until) this.#wronged.delete(name);
+      else if (roster.indexOf(unhex(name, 32)) === undefined) return name;
     }
     return undefined;
   }

@@ -22,6 +22,8 @@ export interface HeadsOptions {
   readonly rules: ReleaseRules;
   readonly proposals: Proposals;
   readonly observe: Observe;
+  /** A record became the head by this server's FINAL. */
+  readonly signed: (record: Record) => void;
   /** A record was certified that came from elsewhere, not from a round of ours. */
   readonly adopted: (certified: CertifiedRecord) => void;
 }
@@ -62,7 +64,7 @@ export class Heads {
 
   /** Signs FINAL for a record whose shares are all here, if the rules allow, and moves to it. */
   finalize(pending: Pending): void {
-    const { rules, observe, manifest, proposals } = this.options;
+    const { rules, observe, manifest, proposals, signed } = this.options;
     const { record, partials } = pending, { round, previous, hash } = record.header;
     const known = this.#pending === pending;
     const decision = rules.final(
@@ -79,6 +81,7 @@ export class Heads {
       this.#before = this.#certified;
       this.#certified = undefined;
       this.#pending = pending;
+      signed(record);
     }
     proposals.statement(decision.signed, round);
   }

@@ -257,7 +257,7 @@ export class LiveRound {
       if (header.rosterSize !== roster.size || !equal(header.rosterRoot, roster.root)) {
         return "another roster";
       }
-      const wronged = attendance.wronged(roster);
+      const wronged = attendance.wronged(roster, environment.clock.now());
       if (wronged) return `client ${wronged.slice(0, 16)} was left out, yet took part lately`;
       for (const [, { client }] of roster.clients()) {
         const refused = vouching?.admits(client, state, wall) === false

@@ -9,7 +9,7 @@ import type { Head } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import { createHeader, type HeaderFields } from "../protocol/header.ts";
 import type { OpenedHeader } from "../protocol/opened.ts";
-import type { CertifiedRecord } from "../protocol/record.ts";
+import type { CertifiedRecord, Record } from "../protocol/record.ts";
 import type { Registration } from "../protocol/registration.ts";
 import type { Roster } from "../protocol/roster.ts";
 import { maxShareBytes } from "../protocol/share.ts";
@@ -68,6 +68,7 @@ export class Member {
       rules,
       proposals,
       observe,
+      signed: (record) => this.#attended(record),
       adopted: (certified) => options.events.finalized(certified),
     });
     this.seat = new EpochEnd({
@@ -88,7 +89,7 @@ export class Member {
       8 * manifest.servers.length + 64 + MAX_AGGREGATORS,
       64 * 2 ** 20 + 8 * maxShareBytes(manifest.parameters) + MAX_PARTS_BYTES,
     );
-    this.#attendance = new Attendance(manifest.parameters.leaseRounds);
+    this.#attendance = new Attendance(manifest.parameters);
     const { instance, parameters: { maxClients } } = manifest;
     if (options.vouching) this.#vouching = new Vouching({ signer, instance, self, maxClients });
     this.#vouching?.repeat(options.vouches ?? [], clock.wall());
@@ -113,7 +114,7 @@ export class Member {
     this.#stateEvents = {
       voided: (live, reason) => this.#voided(live, reason),
       finalized: (finals) => this.#finalized(finals),
-      expired: (client) => this.#attendance.expired(client),
+      expired: (client) => this.#attendance.expired(client, clock.now()),
       evicted: (client, server) => options.events.evicted?.(client, server),
       equivocation: (why, a, b) =>
         options.events.equivocation(why, a.server, concat(encodeSigned(a), encodeSigned(b))),
@@ -375,6 +376,17 @@ export class Member {
     }
   }
 
+  /**
+   * A record is the head here. Counted now, not once it is certified: no record comes to be without
+   * this server's FINAL, so all servers count the same ones, also one that hears of the certificate
+   * later than by the order.
+   */
+  #attended({ header, bitmap }: Record): void {
+    const work = this.#live;
+    if (!work?.roster || !equal(work.hash, header.hash)) return;
+    this.#attendance.record(participants(bitmap), work.roster);
+  }
+
   #voided(live: Live, reason: string): void {
     this.#driver.ended(false);
     this.#bench.proposals.clear();
@@ -393,10 +405,7 @@ export class Member {
     const record = heads.waiting(finals.record);
     if (!record) return;
     const mine = work && equal(work.hash, record.header.hash) ? work : undefined;
-    if (mine?.roster) {
-      this.#attendance.record(participants(record.bitmap), mine.roster);
-      keys.keep(this.#state.registry.roster);
-    }
+    if (mine?.roster) keys.keep(this.#state.registry.roster);
     const certified = heads.certify(record, finals.signatures.map((signed) => signed!.signature));
     // Who is behind gets the certified record, on request or as it connects.
     if (mine) exchange.drop(mine.blobs);

@@ -63,6 +63,28 @@ Deno.test("a dead client's place ends with its lease, is shown empty, then given
     await trial.judge();
   }));
 
+Deno.test("a server that restarts while a dead client's lease runs does not hold its end up", () =>
+  Trial.run({ ...base, seed: 12, parameters: { leaseRounds: 8 } }, async (trial) => {
+    const { clients, servers, rounds } = trial.world;
+    trial.world.crash(clients[3]);
+    await trial.until("it is missed", () => trial.world.rounds >= rounds + 3, 5_000);
+    const follower = servers.findIndex((server) => !server!.role.member.leading);
+    trial.crashServer(follower);
+    await trial.startServer(follower);
+    await trial.until("the lease ends", () => {
+      return servers.every((server) =>
+        server?.joined && server.role.member.state.registry.size === 4
+      );
+    }, 20_000);
+    await trial.goesOn();
+    assert.deepEqual(standing(trial), [4, 4, 4]);
+    assert.deepEqual([...trial.voids.values()].filter((why) => why.includes("left out")), []);
+    await trial.world.startClient(3);
+    await trial.until("it returns", () => trial.ready);
+    trial.everybodySpeaks();
+    await trial.judge();
+  }));
+
 Deno.test("a client registers in a round that a dead server holds up", async () => {
   for (const server of [1, 2]) {
     await Trial.run({ ...base, seed: 13 }, async (trial) => {
