@@ -138,6 +138,10 @@ export class CommitteeState {
     const statement = (signed: Signed | undefined, round = 0) => {
       if (signed) commands.push({ kind: "statement", round, signed });
     };
+    // Before `places`: after it whatever changes the roster would wait.
+    this.manifest.servers.forEach((_, server) => {
+      for (const vouch of this.vouches.by(server)) commands.push({ kind: "vouch", server, vouch });
+    });
     commands.push({
       kind: "places",
       round: this.round,
@@ -145,9 +149,7 @@ export class CommitteeState {
       freeing: this.registry.freeing,
     });
     commands.push(...this.registry.commands());
-    this.manifest.servers.forEach((_, server) => {
-      for (const vouch of this.vouches.by(server)) commands.push({ kind: "vouch", server, vouch });
-    });
+    if (this.settles > 0) commands.push({ kind: "settle" });
     this.bundles.forEach((bundle, server) =>
       bundle && commands.push({ kind: "bundle", server, bundle })
     );
@@ -208,6 +210,7 @@ export class CommitteeState {
       carry: state.carry,
       round: state.round,
       waiting: state.waiting,
+      settles: state.settles,
     });
   }
 

@@ -125,6 +125,36 @@ Deno.test("a snapshot holds the vouches, those taken back too", () => {
   );
 });
 
+Deno.test("what waits in a snapshot waits in the state that it makes, and nothing else", () => {
+  const { state } = fresh();
+  for (const server of [0, 1, 2]) {
+    // Words taken back from the clients of a whole day: together more than may wait.
+    for (let i = 0; i < 2 * SMALL.maxClients - 1; i++) {
+      const vouch = vouchOf(server, NOW, 0, random.bytes(32));
+      apply(state, { kind: "vouch", server, vouch });
+      apply(state, { kind: "settle" });
+    }
+    say(state, server);
+  }
+  // In one state a first round was opened before, in the other the roster is fixed without.
+  for (const opened of [false, true]) {
+    if (opened) apply(state, { kind: "propose", round: 1, header: random.bytes(32) });
+    register(state);
+    assert.equal(state.waiting.size, 1);
+    const again = CommitteeState.restore(state.snapshot(), manifest, 0, {}, true);
+    assert.deepEqual(again.snapshot(), state.snapshot());
+    assert.equal(again.fixed, true);
+    assert.deepEqual([...again.waiting.keys()], [...state.waiting.keys()]);
+    for (const server of [0, 1, 2]) {
+      assert.deepEqual([...again.vouches.by(server)], [...state.vouches.by(server)]);
+    }
+  }
+  const again = CommitteeState.restore(state.snapshot(), manifest, 0, {}, true);
+  const { header } = state.live!;
+  for (const one of [state, again]) apply(one, { kind: "abandon", header, reason: "test" });
+  assert.deepEqual([state.registry.size, again.registry.size], [1, 1]);
+});
+
 Deno.test("a server that vouches for too many pushes out its own words alone", () => {
   const { state } = seated();
   for (let i = 0; i < 2 * SMALL.maxClients; i++) {
