@@ -262,7 +262,8 @@ export class CommitteeState {
   /** A server's word for a client; when it takes it back, the client's place is free. */
   #vouch(server: number, vouch: Vouch): boolean {
     checkVouch(vouch, this.manifest.instance, this.manifest.servers[server]);
-    if (!this.vouching || !this.vouches.keep(server, vouch)) return false;
+    const seated = (client: Uint8Array) => this.registry.roster.indexOf(client) !== undefined;
+    if (!this.vouching || !this.vouches.keep(server, vouch, seated)) return false;
     if (!stands(vouch) && this.registry.remove(vouch.client)) {
       this.events.evicted?.(vouch.client, server);
     }

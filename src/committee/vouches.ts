@@ -69,6 +69,19 @@ export function stands({ time, until }: Vouch): boolean {
   return until > time;
 }
 
+/** The word that is missed least, by its client. */
+function spare(
+  words: ReadonlyMap<string, Vouch>,
+  seated: (client: Uint8Array) => boolean,
+): string | undefined {
+  let oldest: string | undefined;
+  for (const [name, vouch] of words) {
+    if (!stands(vouch)) return name;
+    if (oldest === undefined && !seated(vouch.client)) oldest = name;
+  }
+  return oldest;
+}
+
 /** The vouches of a committee, bounded by server, so that none takes room from another. */
 export class Vouches {
   readonly #by: readonly Map<string, Vouch>[];
@@ -79,13 +92,16 @@ export class Vouches {
     this.#most = VOUCHES_PER_CLIENT * maxClients;
   }
 
-  /** Keeps a server's newest word; false for an older one, or the same. */
-  keep(server: number, vouch: Vouch): boolean {
+  /**
+   * Keeps a server's newest word; false for an older one, or the same. Beyond the bound the oldest
+   * word goes that was taken back, else that for somebody who is not `seated`: so many never are.
+   */
+  keep(server: number, vouch: Vouch, seated: (client: Uint8Array) => boolean): boolean {
     const mine = this.#by[server], name = hex(vouch.client), before = mine.get(name);
     if (before && before.time >= vouch.time) return false;
     mine.delete(name);
+    if (mine.size >= this.#most) mine.delete(spare(mine, seated)!);
     mine.set(name, vouch);
-    if (mine.size > this.#most) mine.delete(mine.keys().next().value!);
     return true;
   }
 

@@ -155,14 +155,22 @@ Deno.test("what waits in a snapshot waits in the state that it makes, and nothin
   assert.deepEqual([state.registry.size, again.registry.size], [1, 1]);
 });
 
-Deno.test("a server that vouches for too many pushes out its own words alone", () => {
+Deno.test("a server that vouches for too many pushes out its own words alone, for the seated none", () => {
   const { state } = seated();
-  for (let i = 0; i < 2 * SMALL.maxClients; i++) {
-    apply(state, { kind: "vouch", server: 0, vouch: vouchOf(0, NOW, NOW + 1, random.bytes(32)) });
-  }
-  assert.equal(state.vouches.of(0, client.key), undefined);
-  assert.notEqual(state.vouches.of(1, client.key), undefined);
+  const others = Array.from({ length: 2 * SMALL.maxClients }, () => random.bytes(32));
+  const vouch = (who: Uint8Array, time = NOW, until = NOW + 1) =>
+    apply(state, { kind: "vouch", server: 0, vouch: vouchOf(0, time, until, who) });
+  const known = (who: Uint8Array) => state.vouches.of(0, who) !== undefined;
+  vouch(others[1]);
+  for (const who of others) vouch(who);
   assert.equal([...state.vouches.by(0)].length, 2 * SMALL.maxClients);
+  assert.equal(known(client.key), true, "who is seated stays, however old the word");
+  assert.deepEqual(others.slice(0, 3).map(known), [true, false, true], "the oldest of the others");
+  vouch(others[9], NOW + 1, 0);
+  vouch(random.bytes(32));
+  assert.deepEqual([0, 9].map((i) => known(others[i])), [true, false], "first what is taken back");
+  assert.equal([...state.vouches.by(0)].length, 2 * SMALL.maxClients);
+  assert.notEqual(state.vouches.of(1, client.key), undefined);
 });
 
 Deno.test("a word is offered until the order has it, and taken back when it ends", () => {
