@@ -255,7 +255,17 @@ export class RaftEngine implements Engine {
     this.#core = new RaftCore(module, { id: id!, stored, limits: LIMITS, clock, random });
     this.#members = this.#core.status().members;
     this.#applied = stored.snapshot?.data.length ? stored.snapshot.index : 0;
-    if (this.#applied > 0) this.host.restore(stored.snapshot!.data);
+    if (this.#applied > 0) this.#restore(stored.snapshot!.data);
+  }
+
+  /** Hands the host a state. A leader that lies may have sent what is none: no boot survives that. */
+  #restore(data: Uint8Array): void {
+    try {
+      this.host.restore(data.length > 0 ? data : undefined);
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      throw new RaftError("panic", `a snapshot that is no state: ${error.message}`);
+    }
   }
 
   #end(): void {
@@ -320,8 +330,7 @@ export class RaftEngine implements Engine {
     if (ready.snapshot) {
       this.#applied = ready.snapshot.index;
       this.#members = ready.snapshot.members;
-      const { data } = ready.snapshot;
-      this.host.restore(data.length > 0 ? data : undefined);
+      this.#restore(ready.snapshot.data);
       this.#announce();
     }
     const changed = this.#apply(core, ready);
