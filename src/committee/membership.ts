@@ -260,8 +260,8 @@ export class Membership {
     }
     const at = epochs.findIndex((it) => equal(it.manifest.fingerprint, known.fingerprint));
     if (at < 0) return this.#warn(manifest, "it does not follow the committee known here");
-    const next = epochs[at + 1];
-    if (next.missing.some((key) => equal(key, this.options.signer.key))) {
+    const mine = (key: Uint8Array) => equal(key, this.options.signer.key);
+    if (epochs.slice(at + 1).some(({ missing }) => missing.some(mine))) {
       return this.#warn(manifest, "this server has not signed its removal, and goes on");
     }
     this.#keep(formed);

@@ -148,6 +148,39 @@ Deno.test("change: a majority alone moves nobody, whatever it wants", () => {
   }
 });
 
+Deno.test("change: no later link ends a server either, though it signed the ones before", () => {
+  const it = running(38, 4, 3), [a, b, c, d] = it.parties, members = [a, b, c];
+  const one = second(it, members, it.parties);
+  const two = createManifest({
+    ...one,
+    epoch: 2,
+    previous: one.fingerprint,
+    servers: [a, b, d].map(({ key }) => key),
+  });
+  const epoch = (manifest: Manifest, before: readonly Party[], now: readonly Party[]) => ({
+    manifest,
+    signatures: now.map(({ signer }) => signManifest(signer, manifest)),
+    departed: before.map(() => undefined),
+  });
+  const lineage = encodeLineage([
+    ...decodeLineage(c.formed!.lineage, INSTANCE),
+    epoch(one, members, it.parties),
+    epoch(two, it.parties, [a, b, d]),
+  ]);
+  c.core!.receive(
+    a.key,
+    concat(Uint8Array.of(2), encodeFormed({ record: new Uint8Array(0), lineage })),
+  );
+  assert.deepEqual(
+    c.said.filter(({ event }) => event === "another committee").map(({ fields }) => fields.reason),
+    ["this server has not signed its removal, and goes on"],
+  );
+  assert.equal(c.formed!.manifest.epoch, 0);
+  it.crash(c);
+  it.start(c);
+  assert.equal(c.formed!.manifest.epoch, 0, "nor after a restart");
+});
+
 Deno.test("change: with a member that is dead the rest go on, and only a new pin follows them", () => {
   const it = running(32, 5, 3), [a, b, c, d] = it.parties, known = a.formed!.manifest;
   it.crash(c);
