@@ -114,7 +114,7 @@ function played(play: Play, round: PlayedRound) {
     { kind: "prepare", header: h, digest: aggregate.digest, share: round.commitments[0] },
     { kind: "partial", header: h, shares: round.sharesHash },
     { kind: "void", header: h, nonce: play.servers[0].bundle.nonce },
-    { kind: "final", record: record.hash },
+    { kind: "final", round: record.header.round, record: record.hash },
   ];
   return {
     round: record.header.round,

@@ -20,8 +20,7 @@ export type Command =
   | { readonly kind: "expire"; readonly index: number; readonly client: Uint8Array }
   | { readonly kind: "propose"; readonly round: number; readonly header: HeaderHash }
   | { readonly kind: "aggregate"; readonly header: HeaderHash; readonly digest: Uint8Array }
-  /** `round` is the record's for a FINAL, else 0. */
-  | { readonly kind: "statement"; readonly round: number; readonly signed: Signed }
+  | { readonly kind: "statement"; readonly signed: Signed }
   | {
     readonly kind: "decline";
     readonly server: number;
@@ -85,7 +84,7 @@ export function encodeCommand(c: Command): Uint8Array {
     case "aggregate":
       return out.bytes(c.header).bytes(c.digest).end();
     case "statement":
-      return out.u64(c.round).bytes(encodeSigned(c.signed)).end();
+      return out.bytes(encodeSigned(c.signed)).end();
     case "decline":
       return out.u16(c.server).bytes(c.header).bytes(reasonBytes(c.reason)).end();
     case "abandon":
@@ -147,7 +146,7 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
       case "aggregate":
         return { kind, header: reader.bytes(32), digest: reader.bytes(32) };
       case "statement":
-        return { kind, round: reader.u64(), signed: decodeSigned(rest()) };
+        return { kind, signed: decodeSigned(rest()) };
       case "decline":
         return {
           kind,

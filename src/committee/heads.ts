@@ -83,17 +83,14 @@ export class Heads {
       this.#pending = pending;
       signed(record);
     }
-    proposals.statement(decision.signed, round);
+    proposals.statement(decision.signed);
   }
 
   /** The state is behind this head: help it there. */
   offer(state: CommitteeState): void {
     const { manifest, self, proposals } = this.options;
     if (this.#certified) {
-      const { record } = this.#certified;
-      for (const signed of finalsOf(this.#certified, manifest)) {
-        proposals.statement(signed, record.header.round);
-      }
+      for (const signed of finalsOf(this.#certified, manifest)) proposals.statement(signed);
     } else if (this.#pending) {
       if (!state.signed(self, this.#pending.record.hash)) this.finalize(this.#pending);
     }
@@ -145,7 +142,7 @@ export class Heads {
 
 function finalsOf({ record, certificate }: CertifiedRecord, manifest: Manifest): Signed[] {
   return manifest.servers.map((server, i) => ({
-    statement: { kind: "final", record: record.hash },
+    statement: { kind: "final", round: record.header.round, record: record.hash },
     server,
     signature: certificate[i],
   }));

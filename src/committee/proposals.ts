@@ -34,9 +34,9 @@ export class Proposals {
     return true;
   }
 
-  /** Offers a signed statement; `round` is the record's for a FINAL. */
-  statement(signed: Signed, round = 0): void {
-    this.offer(`statement ${hex(signed.signature)}`, { kind: "statement", round, signed });
+  /** Offers a signed statement. */
+  statement(signed: Signed): void {
+    this.offer(`statement ${hex(signed.signature)}`, { kind: "statement", signed });
   }
 
   /** The round is over or the state is another: what is still owed is offered anew. */

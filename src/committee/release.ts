@@ -203,7 +203,7 @@ export class ReleaseRules {
     return this.#sign({ kind: "void", header: header.hash, nonce: this.#nonce });
   }
 
-  /** FINAL(record hash) on the PARTIALs of all servers; moves the head and stores `attachment`. */
+  /** FINAL(round, record hash) on the PARTIALs of all servers; moves the head and stores `attachment`. */
   final(
     record: {
       readonly hash: RecordHash;
@@ -217,7 +217,7 @@ export class ReleaseRules {
   ): Decision<Of<"final">> {
     const { head, released, closed } = this.#register;
     const { servers, scheme, genesis } = this.#options;
-    const statement = { kind: "final", record: record.hash } as const;
+    const statement = { kind: "final", round: record.round, record: record.hash } as const;
     if (closed !== undefined) return refuse("final-closed");
     const same = head.round > genesis.round && record.round === head.round &&
       equal(record.hash, head.hash);
@@ -251,8 +251,8 @@ export class ReleaseRules {
     if (!(record.round > this.head.round)) return false;
     if (all.length !== this.#options.servers.length || !this.#oneEach(all)) return false;
     const certified = all.every((signed) =>
-      signed.statement.kind === "final" && equal(signed.statement.record, record.hash) &&
-      this.#options.scheme.verify(signed)
+      signed.statement.kind === "final" && signed.statement.round === record.round &&
+      equal(signed.statement.record, record.hash) && this.#options.scheme.verify(signed)
     );
     if (!certified) return false;
     this.#moveHead(record, attachment, false);

@@ -9,11 +9,18 @@ import { type Bundle, checkBundle } from "../protocol/bundle.ts";
 import { equal, type HeaderHash, hex, Reader, type RecordHash, Writer } from "../protocol/bytes.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { serverIndex } from "../protocol/manifest.ts";
-import { conviction, type Signed, verifyStatement } from "../protocol/statements.ts";
+import {
+  conviction,
+  type Signed,
+  type Statement,
+  verifyStatement,
+} from "../protocol/statements.ts";
 import { changesRoster, type Command, decodeCommand, encodeCommand } from "./commands.ts";
 import { Registry } from "./registry.ts";
 import type { Finals, Live, StateEvents } from "./state_terms.ts";
 import { checkVouch, stands, type Vouch, Vouches, VOUCHES_PER_CLIENT } from "./vouches.ts";
+
+type Final = Extract<Statement, { kind: "final" }>;
 
 /** Most headers on one head, per server, whose PARTIALs and VOIDs are kept as evidence. */
 const MAX_VOIDED = 64;
@@ -99,7 +106,7 @@ export class CommitteeState {
       case "aggregate":
         return this.#aggregate(command.header, command.digest);
       case "statement":
-        return this.#statement(command.round, command.signed);
+        return this.#statement(command.signed);
       case "decline":
         if (!this.#isLive(command.header)) return false;
         this.live!.declined.set(command.server, command.reason);
@@ -135,8 +142,8 @@ export class CommitteeState {
   /** The state as a list of commands: u32 count ‖ (u32 length ‖ command) each. */
   snapshot(): Uint8Array {
     const commands: Command[] = [];
-    const statement = (signed: Signed | undefined, round = 0) => {
-      if (signed) commands.push({ kind: "statement", round, signed });
+    const statement = (signed: Signed | undefined) => {
+      if (signed) commands.push({ kind: "statement", signed });
     };
     // Before `places`: after it whatever changes the roster would wait.
     this.manifest.servers.forEach((_, server) => {
@@ -153,10 +160,8 @@ export class CommitteeState {
     this.bundles.forEach((bundle, server) =>
       bundle && commands.push({ kind: "bundle", server, bundle })
     );
-    for (
-      const { round, signatures } of [...this.finals ? [this.finals] : [], ...this.signing.values()]
-    ) {
-      signatures.forEach((signed) => statement(signed, round));
+    for (const { signatures } of [...this.finals ? [this.finals] : [], ...this.signing.values()]) {
+      signatures.forEach((signed) => statement(signed));
     }
     if (!this.carry) commands.push({ kind: "uncarried", record: this.head.record });
     for (const { header, partials } of this.released.values()) {
@@ -297,7 +302,7 @@ export class CommitteeState {
     return true;
   }
 
-  #statement(round: number, signed: Signed): boolean {
+  #statement(signed: Signed): boolean {
     const server = serverIndex(this.manifest, signed.server);
     if (server < 0 || !verifyStatement(signed)) return false;
     const { statement } = signed;
@@ -311,7 +316,7 @@ export class CommitteeState {
       case "void":
         return this.#void(statement.header, signed);
       case "final":
-        return this.#final(round, statement.record, server, signed);
+        return this.#final(statement, server, signed);
     }
   }
 
@@ -363,14 +368,16 @@ export class CommitteeState {
     return true;
   }
 
-  /** A FINAL does not say its round, so a false one, or an old one again, must do no harm. */
-  #final(round: number, record: RecordHash, server: number, signed: Signed): boolean {
+  /** The last word of each server counts: one that lost its disk may say another than before. */
+  #final({ round, record }: Final, server: number, signed: Signed): boolean {
     if (round <= this.head.round || (this.live && round !== this.live.round)) return false;
     const name = `${round} ${hex(record)}`;
     const signatures = this.signing.get(name)?.signatures ??
       this.manifest.servers.map(() => undefined);
     if (signatures[server]) return false;
     for (const [other, entry] of this.signing) {
+      const before = entry.signatures[server], why = before && conviction(before, signed);
+      if (why) this.events.equivocation?.(why, before, signed);
       entry.signatures[server] = undefined;
       if (entry.signatures.every((s) => s === undefined)) this.signing.delete(other);
     }

@@ -6,7 +6,7 @@
  * record followed by N FINAL signatures (64 each) in manifest order.
  */
 import { type Aggregate, aggregateDigest, readBitmap } from "./aggregate.ts";
-import { concat, Reader, type RecordHash, Writer } from "./bytes.ts";
+import { concat, Reader, type RecordHash, u64, Writer } from "./bytes.ts";
 import type { Vectors } from "./envelope.ts";
 import { ProtocolError } from "./errors.ts";
 import { hash, hashVector } from "./hash.ts";
@@ -120,11 +120,9 @@ export function checkCertificate(
     );
   }
   manifest.servers.forEach((server, i) => {
-    if (!verify(server, certificate[i], "final", record.hash)) {
-      throw new ProtocolError(
-        "signature",
-        `record ${record.header.round} without the FINAL of server ${i}`,
-      );
+    const { hash, header: { round } } = record;
+    if (!verify(server, certificate[i], "final", u64(round), hash)) {
+      throw new ProtocolError("signature", `record ${round} without the FINAL of server ${i}`);
     }
   });
 }

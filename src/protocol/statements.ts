@@ -2,9 +2,10 @@
  * The five statements of a server, and the pairs of them that convict it.
  *
  * Layout of a signed statement: u8 kind ‖ fields ‖ server key (32) ‖ signature (64), the fields
- * being OPEN h · PREPARE h ‖ D ‖ p · PARTIAL h ‖ P · VOID h ‖ boot nonce · FINAL record hash.
+ * being OPEN h · PREPARE h ‖ D ‖ p · PARTIAL h ‖ P · VOID h ‖ boot nonce · FINAL u64 round ‖ record
+ * hash: a certificate of an old record is public, and must not pass for one of another round.
  */
-import { concat, equal, type HeaderHash, Reader, type RecordHash } from "./bytes.ts";
+import { concat, equal, type HeaderHash, Reader, type RecordHash, u64 } from "./bytes.ts";
 import { ProtocolError } from "./errors.ts";
 import { type Signer, verify } from "./keys.ts";
 
@@ -19,7 +20,7 @@ export type Statement =
   }
   | { readonly kind: "partial"; readonly header: HeaderHash; readonly shares: Uint8Array }
   | { readonly kind: "void"; readonly header: HeaderHash; readonly nonce: Uint8Array }
-  | { readonly kind: "final"; readonly record: RecordHash };
+  | { readonly kind: "final"; readonly round: number; readonly record: RecordHash };
 
 /** The kinds, in the order of their byte on the wire. */
 export const STATEMENT_KINDS = ["open", "prepare", "partial", "void", "final"] as const;
@@ -43,7 +44,7 @@ export function statementFields(s: Statement): Uint8Array {
     case "void":
       return concat(s.header, s.nonce);
     case "final":
-      return s.record;
+      return concat(u64(s.round), s.record);
   }
 }
 
@@ -76,18 +77,16 @@ export function decodeSigned(bytes: Uint8Array): Signed {
     statement = { kind, header: field(), digest: field(), share: field() };
   } else if (kind === "partial") statement = { kind, header: field(), shares: field() };
   else if (kind === "void") statement = { kind, header: field(), nonce: field() };
-  else statement = { kind, record: field() };
+  else statement = { kind, round: reader.u64(), record: field() };
   const server = field(), signature = reader.bytes(64);
   reader.end();
   return { statement, server, signature };
 }
 
-/** What a header or record behind a statement says; needed where the statement holds its hash alone. */
+/** What the header behind a statement says, which holds its hash alone. */
 export interface Context {
   /** Round, and boot nonce of the accused, in the header behind an OPEN, PARTIAL or VOID. */
   header?(h: HeaderHash): { readonly round: number; readonly nonce: Uint8Array } | undefined;
-  /** Round of the record behind a FINAL. */
-  record?(hash: RecordHash): { readonly round: number } | undefined;
 }
 
 /**
@@ -115,9 +114,8 @@ export function conviction(a: Signed, b: Signed, context: Context = {}): string 
       ? "two OPENs for one round and boot"
       : undefined;
   }
-  if (x.kind === "final" && y.kind === "final" && differ(x, y)) {
-    const p = context.record?.(x.record), q = context.record?.(y.record);
-    return p && q && p.round === q.round ? "two FINALs for one round" : undefined;
+  if (x.kind === "final" && y.kind === "final") {
+    return x.round === y.round && differ(x, y) ? "two FINALs for one round" : undefined;
   }
   return undefined;
 }

@@ -279,7 +279,7 @@ class Schedule extends Subject {
   #adopt(): void {
     if (!this.#records.length) return;
     const record = this.pick(this.#records, 6);
-    const final = { kind: "final", record: record.hash } as const;
+    const final = { kind: "final", round: record.round, record: record.hash } as const;
     const all = SERVERS.map((_, i) =>
       i === this.self
         ? this.oracle.finals.get(id(record.hash)) ??

@@ -73,7 +73,9 @@ Deno.test("after closing nothing is signed but VOIDs, in this boot and later one
   assert.ok(rules.repeat(done.hash));
   closed(rules.close(nextFrom(record.hash), YES));
   const final = recordOf(done),
-    finals = SIGNERS.map((_, i) => says(i, { kind: "final", record: final.hash }));
+    finals = SIGNERS.map((_, i) =>
+      says(i, { kind: "final", round: final.round, record: final.hash })
+    );
   for (const [boots, name] of [[rules, "boot 1"], [boot(disk, "boot 2"), "boot 2"]] as const) {
     const nonce = named(name), again = { ...begun, nonce };
     refused(boots.open(begun, NOW), "open-closed");

@@ -86,7 +86,9 @@ Deno.test("carry 1: never on a head that was opened in a boot whose disk is lost
   signed(resigned.final(record, partials(first), { sharesMatch: true }, named("a")));
   refused(resigned.open(carried, NOW), "open-carry");
   const adopting = boot(new Disk(), "boot 2");
-  const finals = SIGNERS.map((_, i) => says(i, { kind: "final", record: record.hash }));
+  const finals = SIGNERS.map((_, i) =>
+    says(i, { kind: "final", round: record.round, record: record.hash })
+  );
   assert.ok(adopting.adopt(record, finals, named("a")));
   refused(adopting.open(carried, NOW), "open-carry");
 });
@@ -259,15 +261,21 @@ Deno.test("FINAL: all PARTIALs, one a server, for one header and P, once per rou
 
 Deno.test("adopt: a higher record that all have signed, and nothing else", () => {
   const disk = new Disk(), rules = boot(disk), record = { round: 5, hash: named("5") };
-  const finals = SIGNERS.map((_, i) => says(i, { kind: "final", record: record.hash }));
+  const finals = SIGNERS.map((_, i) =>
+    says(i, { kind: "final", round: record.round, record: record.hash })
+  );
   const adopt = (list: (Signed | undefined)[], round = 5) =>
     rules.adopt({ ...record, round }, list, named("a"));
   assert.equal(adopt(finals.slice(1)), false);
   assert.equal(adopt([...finals.slice(1), undefined]), false);
   assert.equal(adopt(withOne(finals, 2, finals[1])), false);
   assert.equal(adopt(withOne(finals, 2, { ...finals[2], signature: new Uint8Array(64) })), false);
-  assert.equal(adopt(withOne(finals, 2, says(2, { kind: "final", record: SHARE }))), false);
+  assert.equal(
+    adopt(withOne(finals, 2, says(2, { kind: "final", round: 5, record: SHARE }))),
+    false,
+  );
   assert.equal(adopt(finals, 0), false);
+  assert.equal(adopt(finals, 6), false, "signed for another round");
   assert.ok(adopt(finals));
   assert.equal(adopt(finals), false);
   rules.attach(named("certified"));

@@ -1,6 +1,6 @@
 /** A chain followed with nothing but the manifest, from sources that lie. */
 import assert from "node:assert/strict";
-import { hex } from "../../src/protocol/bytes.ts";
+import { hex, u64 } from "../../src/protocol/bytes.ts";
 import { Chain, checkLink, genesis, headOf, readMessages } from "../../src/protocol/chain.ts";
 import { createRecord, encodeCertified } from "../../src/protocol/record.ts";
 import { Play, type PlayedRound } from "./play.ts";
@@ -22,7 +22,9 @@ function certify(on: Play, header: ReturnType<Play["header"]>, from: readonly nu
   const aggregate = on.fold(header, from.map((i) => on.envelope(i, header)));
   const opened = { schedule: aggregate.schedule, messages: aggregate.messages };
   const record = createRecord(on.manifest, header, aggregate, new Uint8Array(32), opened);
-  const certificate = on.servers.map((s) => s.signer.sign("final", record.hash));
+  const certificate = on.servers.map((s) =>
+    s.signer.sign("final", u64(record.header.round), record.hash)
+  );
   return encodeCertified({ record, certificate });
 }
 

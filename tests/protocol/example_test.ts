@@ -152,7 +152,7 @@ function round(
   );
   assert.equal(r.recordHash, hx(recordHash));
   const record = cat(header, vec(bitmap), root, sum, P, two(opened));
-  const finals = servers.map((s) => sign(s.seed, "final", recordHash));
+  const finals = servers.map((s) => sign(s.seed, "final", le(r.round, 8), recordHash));
   assert.equal(r.certified, hx(cat(record, ...finals)));
 
   const statements: [string, ...Uint8Array[]][] = [
@@ -160,7 +160,7 @@ function round(
     ["prepare", h, D, commitments[0]],
     ["partial", h, P],
     ["void", h, un(v.servers[0].nonce)],
-    ["final", recordHash],
+    ["final", le(r.round, 8), recordHash],
   ];
   assert.deepEqual(
     r.statements,

@@ -71,7 +71,7 @@ export function frames(seed: number): Frame[] {
     ]],
     [{ kind: "partial", header: header.hash, shares: header.hash }, [32, 32]],
     [{ kind: "void", header: header.hash, nonce: header.hash }, [32, 32]],
-    [{ kind: "final", record: record.hash }, [32]],
+    [{ kind: "final", round: header.round, record: record.hash }, [8, 32]],
   ];
   const registration = (kind: "register" | "leave"): Frame => ({
     name: kind,

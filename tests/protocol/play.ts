@@ -13,7 +13,7 @@ import {
   type Vectors,
 } from "../../src/protocol/envelope.ts";
 import { createHeader, type Header, type HeaderFields } from "../../src/protocol/header.ts";
-import { compare, hex } from "../../src/protocol/bytes.ts";
+import { compare, hex, u64 } from "../../src/protocol/bytes.ts";
 import {
   type Agreement,
   agreement,
@@ -268,7 +268,9 @@ export class Play {
     const all = sharesHash(header.hash, aggregate.digest, commitments);
     const opened = openVectors(aggregate, shares, this.parameters);
     const record = createRecord(this.manifest, header, aggregate, all, opened);
-    const certificate = this.servers.map((s) => s.signer.sign("final", record.hash));
+    const certificate = this.servers.map((s) =>
+      s.signer.sign("final", u64(record.header.round), record.hash)
+    );
     this.head = headOf(record, this.manifest);
     return {
       opened: this.open(header),

@@ -1,6 +1,6 @@
 /** Records and certificates that were tampered with. */
 import assert from "node:assert/strict";
-import { concat, hex } from "../../src/protocol/bytes.ts";
+import { concat, hex, u64 } from "../../src/protocol/bytes.ts";
 import { createManifest } from "../../src/protocol/manifest.ts";
 import {
   checkCertificate,
@@ -30,7 +30,7 @@ Deno.test("a certified record comes back", () => {
 Deno.test("a certificate that is short, long, reordered, repeated or signed by others is refused", () => {
   judge([a, b, c]);
   for (const list of [[], [a], [a, b], [a, b, c, c]]) refuses("length", () => judge(list));
-  const stranger = play.clients[0].signer.sign("final", record.hash);
+  const stranger = play.clients[0].signer.sign("final", u64(record.header.round), record.hash);
   const zeros = new Uint8Array(64);
   for (const list of [[b, a, c], [a, a, c], [a, c, b], [a, b, stranger], [a, b, zeros]]) {
     refuses("signature", () => judge(list));

@@ -51,7 +51,7 @@ function liveCommands(stage: Stage, other?: Uint8Array): Command[] {
   const digest = other ?? live.digest;
   return [
     { kind: "propose", round, header },
-    ...live.opens.map((signed): Command => ({ kind: "statement", round: 0, signed: signed! })),
+    ...live.opens.map((signed): Command => ({ kind: "statement", signed: signed! })),
     ...(digest ? [{ kind: "aggregate", header, digest } as const] : []),
   ];
 }
@@ -79,7 +79,7 @@ function talk(stage: Stage) {
     play.envelope(i, first, i === 1 ? play.vectors(first, { reserve: slot }) : undefined)
   );
   stage.released(stage.prepared(stage.fixes(first, play.fold(first, reserving))));
-  stage.finals(first.round);
+  stage.finals();
   const header = stage.open(stage.header());
   const said = envelopes.map((i) =>
     play.envelope(i, header, i === 1 ? play.vectors(header, { talk: slot }) : undefined)
@@ -104,15 +104,15 @@ for (const released of [false, true]) {
       );
       if (released) stage.prepared(secrets);
       const from = stage.frames.length, { state } = stage.member;
-      const said = (signed: Signed): Command => ({ kind: "statement", round: 0, signed });
-      const { round, signatures } = state.finals!;
+      const said = (signed: Signed): Command => ({ kind: "statement", signed });
+      const { signatures } = state.finals!;
       const commands: Command[] = [
         { kind: "places", round: state.round - 1, size: 4, freeing: [] },
         ...state.registry.commands(),
         ...state.bundles.flatMap((bundle, server): Command[] =>
           bundle ? [{ kind: "bundle", server, bundle }] : []
         ),
-        ...signatures.map((signed): Command => ({ kind: "statement", round, signed: signed! })),
+        ...signatures.map((signed): Command => ({ kind: "statement", signed: signed! })),
         ...liveCommands(stage, alone.digest),
       ];
       stage.give(alone.digest, alone.bytes);
@@ -130,7 +130,7 @@ Deno.test("a header that is ordered again, with PREPAREs of its first set, opens
   const stage = new Stage(61), { header, full, alone } = talk(stage);
   const secrets = stage.fixes(header, full);
   const order = (command: Command) => stage.host.apply([encodeCommand(command)]);
-  const says = (signed: Signed) => order({ kind: "statement", round: 0, signed });
+  const says = (signed: Signed) => order({ kind: "statement", signed });
   for (const s of stage.corrupt) says(stage.sign(s, stage.prepare(secrets, s)));
   const { opens, prepares } = stage.member.state.live!, [a] = stage.corrupt;
   const statements = { opens: [...opens], prepares: [...prepares] }, from = stage.frames.length;

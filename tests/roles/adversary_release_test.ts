@@ -1,10 +1,12 @@
 /** PREPARE, PARTIAL and FINAL against two corrupt servers of three. */
 import assert from "node:assert/strict";
 import { concat, hex } from "../../src/protocol/bytes.ts";
-import { decodeSigned, verifyStatement } from "../../src/protocol/statements.ts";
+import { decodeSigned, type Statement, verifyStatement } from "../../src/protocol/statements.ts";
 import { encodeShare } from "../../src/protocol/share.ts";
 import type { Stage as Harness } from "./stage.ts";
 import { Stage } from "./stage.ts";
+
+type Final = Extract<Statement, { kind: "final" }>;
 
 function started(seed: number): { stage: Harness; header: ReturnType<Harness["header"]> } {
   const stage = new Stage(seed);
@@ -96,7 +98,7 @@ Deno.test("no PARTIAL without the PREPARE of every server, forged, doubled or fo
   const silent = (what: string) => assert.equal(stage.has("partial", header), false, what);
   silent("one PREPARE is missing");
   const forged = { ...stage.sign(a, said), server: stage.play.servers[b].signer.key };
-  stage.apply({ kind: "statement", round: 0, signed: forged });
+  stage.apply({ kind: "statement", signed: forged });
   silent("one is forged");
   stage.say(a, said);
   silent("one server said it twice");
@@ -132,7 +134,7 @@ Deno.test("no FINAL without the PARTIAL of every server for the same shares", ()
   assert.equal(stage.kinds.includes("final"), false, "one is for other shares");
 });
 
-Deno.test("two PREPAREs or two PARTIALs of one server are reported with a proof", () => {
+Deno.test("two PREPAREs, PARTIALs or FINALs of one server are reported with a proof", () => {
   const { stage, header } = started(31), secrets = stage.fixes(header), [a] = stage.corrupt;
   const first = stage.prepare(secrets, a);
   stage.say(a, first);
@@ -142,9 +144,13 @@ Deno.test("two PREPAREs or two PARTIALs of one server are reported with a proof"
   stage.prepared(secrets);
   stage.say(a, stage.partial(secrets));
   stage.say(a, { ...stage.partial(secrets), shares: stage.play.random.bytes(32) });
+  for (const round of [header.round, header.round, header.round + 1]) {
+    stage.say(a, { kind: "final", round, record: stage.play.random.bytes(32) });
+  }
   assert.deepEqual(stage.convicted.map(({ why }) => why), [
     "two PREPAREs for one header",
     "two PARTIALs for one header",
+    "two FINALs for one round",
   ]);
   for (const { server, proof } of stage.convicted) {
     assert.equal(hex(server), hex(stage.play.servers[a].signer.key));
@@ -160,8 +166,8 @@ Deno.test("nobody can frame an honest server with what it did say", () => {
   stage.round();
   const old = stage.said.find(({ statement }) => statement.kind === "final")!;
   const header = stage.open();
-  stage.apply({ kind: "statement", round: header.round, signed: old });
-  for (const signed of stage.said) stage.apply({ kind: "statement", round: header.round, signed });
+  stage.apply({ kind: "statement", signed: old });
+  for (const signed of stage.said) stage.apply({ kind: "statement", signed });
   stage.round(header);
   assert.deepEqual(stage.convicted, []);
   assert.equal(stage.member.state.head.round, header.round, "and the round is not held up");
@@ -169,15 +175,35 @@ Deno.test("nobody can frame an honest server with what it did say", () => {
 
 Deno.test("a FINAL with a false round does not stop the rounds that follow", () => {
   const stage = new Stage(33), header = stage.open();
-  stage.say(0, { kind: "final", record: stage.play.random.bytes(32) }, 2 ** 52);
+  stage.say(0, { kind: "final", round: 2 ** 52, record: stage.play.random.bytes(32) });
   stage.released(stage.prepared(stage.fixes(header)));
-  const honest = stage.said.at(-1)!;
-  stage.apply({ kind: "statement", round: 2 ** 52, signed: honest });
-  stage.finals(2 ** 52);
+  const { record } = stage.said.at(-1)!.statement as Final;
+  for (const s of stage.corrupt) stage.say(s, { kind: "final", round: 2 ** 52, record });
   assert.equal(stage.member.state.head.round, 0, "nor is that the round of the head");
-  stage.finals(header.round);
+  stage.finals();
   stage.pass(2_000);
   assert.equal(stage.member.state.head.round, header.round);
+});
+
+Deno.test("the certificate of an old record, which is public, passes for that of no other round", () => {
+  const stage = new Stage(35), { state } = stage.member, { manifest } = stage.play;
+  for (let i = 0; i < 2; i++) stage.round();
+  const [{ record: { hash: record }, certificate }] = stage.certified;
+  const claim = (round: number) => {
+    for (const [i, server] of manifest.servers.entries()) {
+      const statement = { kind: "final", round, record } as const;
+      stage.apply({ kind: "statement", signed: { statement, server, signature: certificate[i] } });
+    }
+    assert.equal(hex(state.head.record), hex(stage.member.head.hash), `as of round ${round}`);
+  };
+  const rounds = [state.head.round - 1, state.head.round + 1, 2 ** 40];
+  rounds.forEach(claim);
+  const header = stage.open(), fixed = stage.fixes(header);
+  rounds.forEach(claim);
+  assert.ok(state.live, "nor does it end the round in progress");
+  stage.released(stage.prepared(fixed));
+  stage.finals();
+  assert.equal(state.head.round, header.round);
 });
 
 Deno.test("round numbers are not burned by proposals that nobody opens", () => {

@@ -28,7 +28,7 @@ Deno.test("header, aggregate and shares are there until all have signed FINAL; t
     assert.equal(frame?.[0], BLOB, `blob ${i}, while a FINAL is missing`);
     assert.ok(equal(frame.subarray(1, 33), id));
   }
-  stage.finals(header.round);
+  stage.finals();
   assert.equal(stage.certified.length, 1);
   for (const [i, id] of all.entries()) assert.deepEqual(asked(stage, id), [], `blob ${i}, after`);
   const { hash } = stage.certified[0].record, [head] = asked(stage, hash);

@@ -147,5 +147,6 @@ export function certify(play: Play, header: Uint8Array, body: Body): Uint8Array 
   const name = hash("record", h, digest, shares, ...vectors);
   const out = new Writer().bytes(header).vector(bitmap).bytes(root).bytes(sum).bytes(shares);
   out.vector(schedule).vector(messages);
-  return concat(out.end(), ...play.servers.map((s) => s.signer.sign("final", name)));
+  const round = header.subarray(64, 72);
+  return concat(out.end(), ...play.servers.map((s) => s.signer.sign("final", round, name)));
 }

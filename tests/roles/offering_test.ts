@@ -65,7 +65,7 @@ Deno.test("of two, it waits for the second, and all PREPARE what was merged", ()
   assert.ok(stage.has("prepare", header));
   const secrets = stage.prepared(stage.secrets(header, merged));
   stage.released(secrets);
-  stage.finals(header.round);
+  stage.finals();
   assert.deepEqual(participants(stage.certified[0].record.bitmap), [0, 1, 2, 3]);
   assert.ok(equal(stage.certified[0].record.root, merged.root));
 });

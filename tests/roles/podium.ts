@@ -114,9 +114,9 @@ export class Podium {
     return kinded(kind === "register" ? 0 : 1, createRegistration(kind, signer, fields).bytes);
   }
   /** A server's statement as a command. */
-  statement(server: number, statement: Statement, round = 0): Command {
+  statement(server: number, statement: Statement): Command {
     const signed = signStatement(this.play.servers[server].signer, statement);
-    return { kind: "statement", round, signed };
+    return { kind: "statement", signed };
   }
   /** Time passes until the server proposes a header, which is answered. */
   async header(): Promise<Header> {

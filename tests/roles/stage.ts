@@ -151,8 +151,8 @@ export class Stage {
     return signStatement(this.play.servers[server].signer, statement);
   }
   /** Orders what a corrupt server signs. */
-  say(server: number, statement: Statement, round = 0): void {
-    this.apply({ kind: "statement", round, signed: this.sign(server, statement) });
+  say(server: number, statement: Statement): void {
+    this.apply({ kind: "statement", signed: this.sign(server, statement) });
   }
   /** Sends a blob to the honest server. */
   give(id: Uint8Array, bytes: Uint8Array): void {
@@ -241,16 +241,16 @@ export class Stage {
     return secrets;
   }
   /** The corrupt sign FINAL for what the honest server signed. */
-  finals(round: number): void {
+  finals(): void {
     const last = this.said.at(-1)!.statement;
     if (last.kind !== "final") throw new Error(`the honest server said ${last.kind}`);
-    for (const s of this.corrupt) this.say(s, last, round);
+    for (const s of this.corrupt) this.say(s, last);
     this.play.head = this.member.head;
   }
   /** A round to its certificate. */
   round(header = this.open()): Secrets {
     const secrets = this.released(this.prepared(this.fixes(header)));
-    this.finals(header.round);
+    this.finals();
     return secrets;
   }
   /** The leader gives the live round up. */

@@ -2,7 +2,7 @@
  * Everything that the servers of an instance ever sign, whether or not it leaves them, held against
  * the convictions of the protocol: over all boots, nothing may be signed twice.
  *
- * What a statement's hash stands for is read from the registers, which are written before a server
+ * What a header's hash stands for is read from the registers, which are written before a server
  * signs.
  */
 import { decodeRegister } from "../../src/committee/register.ts";
@@ -19,7 +19,6 @@ import {
 class Words {
   readonly said = new Map<string, Signed>();
   readonly headers = new Map<string, { readonly round: number; readonly nonce: Uint8Array }>();
-  readonly records = new Map<string, { readonly round: number }>();
 }
 
 /** Whose register it is, by its own word: u8 version ‖ key (32) ‖ fingerprint of the manifest (32). */
@@ -49,9 +48,8 @@ export class Oath {
 
   /** A server wrote its register. */
   wrote(index: number, bytes: Uint8Array): void {
-    const { headers, records } = this.#wordsOf(index);
-    const { head, opened } = decodeRegister(bytes, ownerOf(bytes));
-    records.set(hex(head.hash), head);
+    const { headers } = this.#wordsOf(index);
+    const { opened } = decodeRegister(bytes, ownerOf(bytes));
     if (opened) headers.set(hex(opened.hash), opened);
   }
 
@@ -67,11 +65,8 @@ export class Oath {
 
   /** What convicts a server. */
   get convictions(): string[] {
-    return this.#words.flatMap(({ said, headers, records }, index) => {
-      const context = {
-        header: (hash: Uint8Array) => headers.get(hex(hash)),
-        record: (hash: Uint8Array) => records.get(hex(hash)),
-      };
+    return this.#words.flatMap(({ said, headers }, index) => {
+      const context = { header: (hash: Uint8Array) => headers.get(hex(hash)) };
       const all = [...said.values()];
       return all.flatMap((a, i) =>
         all.slice(i + 1).flatMap((b) => {
