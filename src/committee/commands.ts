@@ -9,7 +9,9 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { decodeRegistration, type Registration } from "../protocol/registration.ts";
 import { decodeSigned, encodeSigned, type Signed } from "../protocol/statements.ts";
+import { type Decline, decodeDecline, encodeDecline } from "./decline.ts";
 import { MAX_COMMAND_BYTES } from "./engine.ts";
+import { reasonBytes, reasonText } from "./reason.ts";
 import { decodeVouch, encodeVouch, stands, type Vouch } from "./vouches.ts";
 
 /** A command; `places` and `seat` stand in snapshots only. */
@@ -21,12 +23,8 @@ export type Command =
   | { readonly kind: "propose"; readonly round: number; readonly header: HeaderHash }
   | { readonly kind: "aggregate"; readonly header: HeaderHash; readonly digest: Uint8Array }
   | { readonly kind: "statement"; readonly signed: Signed }
-  | {
-    readonly kind: "decline";
-    readonly server: number;
-    readonly header: HeaderHash;
-    readonly reason: string;
-  }
+  | { readonly kind: "decline"; readonly server: number; readonly decline: Decline }
+  /** Nobody's word: `reason` is what whoever leads says. */
   | { readonly kind: "abandon"; readonly header: HeaderHash; readonly reason: string }
   | {
     readonly kind: "places";
@@ -65,9 +63,6 @@ const COMMANDS = [
 /** What may stand in a batch. */
 const BATCHED: readonly unknown[] = ["register", "vouch"];
 
-/** Longest reason in a command, in bytes. */
-export const MAX_REASON = 400;
-
 /** The layout of a command. */
 export function encodeCommand(c: Command): Uint8Array {
   const out = new Writer().u8(COMMANDS.indexOf(c.kind));
@@ -86,7 +81,7 @@ export function encodeCommand(c: Command): Uint8Array {
     case "statement":
       return out.bytes(encodeSigned(c.signed)).end();
     case "decline":
-      return out.u16(c.server).bytes(c.header).bytes(reasonBytes(c.reason)).end();
+      return out.u16(c.server).bytes(encodeDecline(c.decline)).end();
     case "abandon":
       return out.bytes(c.header).bytes(reasonBytes(c.reason)).end();
     case "places":
@@ -148,12 +143,7 @@ export function decodeCommand(bytes: Uint8Array, manifest: Manifest): Command {
       case "statement":
         return { kind, signed: decodeSigned(rest()) };
       case "decline":
-        return {
-          kind,
-          server: serverOf(reader, manifest),
-          header: reader.bytes(32),
-          reason: reasonText(rest()),
-        };
+        return { kind, server: serverOf(reader, manifest), decline: decodeDecline(rest()) };
       case "abandon":
         return { kind, header: reader.bytes(32), reason: reasonText(rest()) };
       case "places": {
@@ -213,17 +203,4 @@ function serverOf(reader: Reader, manifest: Manifest): number {
     reader.fail("range", `server ${server} of ${manifest.servers.length}`);
   }
   return server;
-}
-
-/** A reason as it travels: short printable ASCII. */
-export function reasonBytes(reason: string): Uint8Array {
-  return new TextEncoder().encode(reason.replace(/[^ -~]/g, "?").slice(0, MAX_REASON));
-}
-
-/** Reads it strictly; throws a `ProtocolError`. */
-export function reasonText(bytes: Uint8Array): string {
-  if (bytes.length > MAX_REASON || bytes.some((b) => b < 32 || b > 126)) {
-    throw new ProtocolError("encoding", "a reason that is not short printable ASCII");
-  }
-  return new TextDecoder().decode(bytes);
 }

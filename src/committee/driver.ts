@@ -137,7 +137,7 @@ export class Driver {
       return state.voids.has(hex(live.header)) ? "a share is lost with its key" : undefined;
     }
     const [declined] = live.declined;
-    if (declined) return `server ${declined[0]} declined: ${declined[1]}`;
+    if (declined) return `server ${declined[0]} declined: ${declined[1].reason}`;
     const { what, missing } = waited(live);
     const away = missing.filter((i) => now - (this.#away.get(i) ?? now) >= AWAY_MS);
     if (away.length > 0) return `server ${away.join(", ")} is away`;

@@ -5,6 +5,7 @@
 import { type Aggregate, decodeAggregate, participants } from "../protocol/aggregate.ts";
 import { equal, type HeaderHash, hex } from "../protocol/bytes.ts";
 import { checkBundles, decodeHeader, type Header } from "../protocol/header.ts";
+import type { Signer } from "../protocol/keys.ts";
 import type { Manifest } from "../protocol/manifest.ts";
 import { checkExtends, type OpenedHeader } from "../protocol/opened.ts";
 import { padCipher } from "../protocol/pad.ts";
@@ -19,6 +20,7 @@ import {
 import type { Signed, Statement } from "../protocol/statements.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Attendance } from "./attendance.ts";
+import { createDecline, type Decline } from "./decline.ts";
 import { openRecord } from "./evidence.ts";
 import type { Exchange } from "./exchange.ts";
 import type { Heads } from "./heads.ts";
@@ -34,6 +36,7 @@ import type { Vouching } from "./vouching.ts";
 export interface Bench {
   readonly manifest: Manifest;
   readonly self: number;
+  readonly signer: Signer;
   readonly environment: Environment;
   readonly rules: ReleaseRules;
   readonly keys: Keys;
@@ -72,6 +75,8 @@ export class LiveRound {
   /** My share for the participants of `#aggregate`, and what it is committed to by. */
   #share: { readonly share: Share; readonly commitment: Uint8Array } | undefined;
   #pushed = false;
+  /** What I said last of not going on. */
+  #declined: Decline | undefined;
   #live: Live | undefined;
 
   constructor(readonly bench: Bench, readonly hash: HeaderHash) {
@@ -330,9 +335,12 @@ export class LiveRound {
     else this.#decline(live, decision.refused === "open-content" ? objection! : decision.refused);
   }
 
-  #decline(live: Live, reason: string): void {
-    const server = this.bench.self;
-    this.bench.proposals.offer("decline", { kind: "decline", server, header: live.header, reason });
+  #decline({ header }: Live, reason: string): void {
+    const { self: server, signer, proposals } = this.bench;
+    if (this.#declined?.reason !== reason) {
+      this.#declined = createDecline(signer, header, reason);
+    }
+    proposals.offer("decline", { kind: "decline", server, decline: this.#declined });
   }
 }
 

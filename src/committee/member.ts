@@ -96,6 +96,7 @@ export class Member {
     this.#bench = {
       manifest,
       self,
+      signer,
       environment,
       rules,
       keys,
@@ -107,7 +108,7 @@ export class Member {
       admitted: new Set(),
       vouching: this.#vouching,
     };
-    this.aggregators = new Offering(this.#bench, signer);
+    this.aggregators = new Offering(this.#bench);
     this.#driver = new Driver(manifest);
     this.#seating = new Seating(manifest.parameters.maxClients);
     for (const registration of clients) this.#seating.add(registration, clock.now());

@@ -6,7 +6,6 @@ import { type Aggregate, decodeAggregate } from "../protocol/aggregate.ts";
 import { equal } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Header } from "../protocol/header.ts";
-import type { Signer } from "../protocol/keys.ts";
 import { merge } from "../protocol/merge.ts";
 import type { OpenedHeader } from "../protocol/opened.ts";
 import type { Roster } from "../protocol/roster.ts";
@@ -27,7 +26,7 @@ export class Offering {
   /** What this server offered: it stands by it, whatever comes later. */
   #offered: Aggregate | undefined;
 
-  constructor(readonly bench: Bench, readonly signer: Signer) {
+  constructor(readonly bench: Bench) {
     this.#parts = new Parts(bench.manifest.parameters);
   }
 
@@ -113,7 +112,7 @@ export class Offering {
     const { exchange, environment: { observe } } = this.bench;
     reportLeft(observe, header, roster, left);
     if (taken.length === 1) return taken[0];
-    const merged = merge(taken, this.signer);
+    const merged = merge(taken, this.bench.signer);
     exchange.push(merged.digest, merged.bytes);
     return merged;
   }

@@ -16,6 +16,7 @@ import {
   verifyStatement,
 } from "../protocol/statements.ts";
 import { changesRoster, type Command, decodeCommand, encodeCommand } from "./commands.ts";
+import { checkDecline, type Decline } from "./decline.ts";
 import { Registry } from "./registry.ts";
 import type { Finals, Live, StateEvents } from "./state_terms.ts";
 import { checkVouch, stands, type Vouch, Vouches, VOUCHES_PER_CLIENT } from "./vouches.ts";
@@ -108,10 +109,7 @@ export class CommitteeState {
       case "statement":
         return this.#statement(command.signed);
       case "decline":
-        if (!this.#isLive(command.header)) return false;
-        this.live!.declined.set(command.server, command.reason);
-        if (command.reason === "open-carry") this.carry = false;
-        return true;
+        return this.#decline(command.server, command.decline);
       case "abandon":
         return this.#abandon(command.header, command.reason);
       case "places":
@@ -175,8 +173,8 @@ export class CommitteeState {
       if (digest) commands.push({ kind: "aggregate", header, digest });
       this.live.prepares.forEach((signed) => statement(signed));
       this.live.partials.forEach((signed) => statement(signed));
-      for (const [server, reason] of declined) {
-        commands.push({ kind: "decline", server, header, reason });
+      for (const [server, decline] of declined) {
+        commands.push({ kind: "decline", server, decline });
       }
       const { givingUp: reason } = this.live;
       if (reason !== undefined) commands.push({ kind: "abandon", header, reason });
@@ -299,6 +297,14 @@ export class CommitteeState {
       return false;
     }
     this.live!.digest = digest;
+    return true;
+  }
+
+  #decline(server: number, decline: Decline): boolean {
+    if (!this.#isLive(decline.header) || this.live!.declined.has(server)) return false;
+    checkDecline(decline, this.manifest.servers[server]);
+    this.live!.declined.set(server, decline);
+    if (decline.reason === "open-carry") this.carry = false;
     return true;
   }
 

@@ -1,6 +1,7 @@
 /** What the replicated state consists of, and what it tells of its changes. */
 import type { HeaderHash, RecordHash } from "../protocol/bytes.ts";
 import type { Signed } from "../protocol/statements.ts";
+import type { Decline } from "./decline.ts";
 
 /** The round in progress. Arrays are by place in the manifest. */
 export interface Live {
@@ -11,8 +12,8 @@ export interface Live {
   digest?: Uint8Array;
   readonly prepares: (Signed | undefined)[];
   readonly partials: (Signed | undefined)[];
-  /** Who declined to sign, and why. */
-  readonly declined: Map<number, string>;
+  /** Who declined to sign, by their own word. */
+  readonly declined: Map<number, Decline>;
   /** Why it is given up as soon as somebody says VOID. */
   givingUp?: string;
 }

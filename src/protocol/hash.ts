@@ -39,6 +39,7 @@ export const LABELS = [
   "sign-register",
   "sign-leave",
   "sign-vouch",
+  "sign-decline",
   "sign-entry",
   "sign-departure",
   "catalog",

@@ -6,7 +6,7 @@ import { maxAggregateBytes } from "../protocol/aggregate.ts";
 import { maxEnvelopeBytes } from "../protocol/envelope.ts";
 import { openedBytes } from "../protocol/opened.ts";
 import { MAX_LINEAGE_BYTES } from "../protocol/lineage.ts";
-import { MAX_REASON } from "../committee/commands.ts";
+import { MAX_REASON } from "../committee/reason.ts";
 import { maxMembershipFrame } from "../committee/membership.ts";
 import { MAX_SERVERS, type Parameters } from "../protocol/parameters.ts";
 import { maxRecordBytes } from "../protocol/record.ts";

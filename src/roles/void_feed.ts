@@ -4,7 +4,7 @@
  *
  * Frames out: u64 round ‖ reason, ASCII; the last `MAX_VOIDS` at once, then each as it comes.
  */
-import { MAX_REASON, reasonBytes, reasonText } from "../committee/commands.ts";
+import { MAX_REASON, reasonBytes, reasonText } from "../committee/reason.ts";
 import { hex, Reader, Writer } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Environment } from "../universe/environment.ts";

@@ -1,6 +1,8 @@
 /** PREPARE, PARTIAL and FINAL against two corrupt servers of three. */
 import assert from "node:assert/strict";
 import { concat, hex } from "../../src/protocol/bytes.ts";
+import { createDecline, type Decline } from "../../src/committee/decline.ts";
+import { CommitteeState } from "../../src/committee/state.ts";
 import { decodeSigned, type Statement, verifyStatement } from "../../src/protocol/statements.ts";
 import { encodeShare } from "../../src/protocol/share.ts";
 import type { Stage as Harness } from "./stage.ts";
@@ -204,6 +206,26 @@ Deno.test("the certificate of an old record, which is public, passes for that of
   stage.released(stage.prepared(fixed));
   stage.finals();
   assert.equal(state.head.round, header.round);
+});
+
+Deno.test("nobody declines in another's name", () => {
+  const { stage, header } = started(36), { self, play, member } = stage, [other] = stage.corrupt;
+  const [mine, its] = [self, other].map((i) => play.servers[i].signer);
+  const order = (server: number, decline: Decline) =>
+    stage.apply({ kind: "decline", server, decline });
+  order(self, createDecline(its, header.hash, "open-carry"));
+  order(self, createDecline(mine, play.random.bytes(32), "of another header"));
+  const own = createDecline(its, header.hash, "as it likes");
+  order(self, own);
+  order(other, { ...own, reason: "open-carry" });
+  assert.equal(member.state.live!.declined.size, 0);
+  assert.equal(member.state.carry, true);
+  order(other, own);
+  assert.deepEqual([...member.state.live!.declined.values()], [own]);
+  const restored = CommitteeState.restore(member.state.snapshot(), play.manifest, 0, {});
+  assert.deepEqual(restored.live!.declined, member.state.live!.declined);
+  stage.round(header);
+  assert.deepEqual(stage.kinds, ["open", "prepare", "partial", "final"], "it goes on");
 });
 
 Deno.test("round numbers are not burned by proposals that nobody opens", () => {

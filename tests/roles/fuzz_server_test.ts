@@ -6,6 +6,7 @@ import { createRegistration } from "../../src/protocol/registration.ts";
 import type { Header } from "../../src/protocol/header.ts";
 import { encodeSigned, type Statement, statementFields } from "../../src/protocol/statements.ts";
 import { type Command, decodeCommand } from "../../src/committee/commands.ts";
+import { createDecline } from "../../src/committee/decline.ts";
 import { committeeStream } from "../../src/roles/streams.ts";
 import type { Random } from "../protocol/random.ts";
 import { changed, fuzz, type Target } from "./fuzz.ts";
@@ -180,20 +181,22 @@ Deno.test("fuzz: PREPARE, PARTIAL, VOID, FINAL and the leader's word", async () 
   await fuzz(said(p, { kind: "partial", header: h, shares: digest }), 20);
   await fuzz(said(p, { kind: "void", header: h, nonce: play.servers[1].bundle.nonce }), 21);
   await fuzz(said(p, { kind: "final", round: header.round, record: digest }), 22);
-  const about = (kind: Command["kind"]) => (c: Command) =>
-    (c.kind === kind || c.kind === "decline" || c.kind === "abandon") && "header" in c &&
-    c.header.every((b, i) => b === h[i]);
+  const [, { signer }, other] = play.servers, decline = createDecline(signer, h, "away");
   await fuzz(
-    command(p, { kind: "decline", server: 1, header: h, reason: "away" }, {
-      fair: proposes(p, about("decline")),
+    command(p, { kind: "decline", server: 1, decline }, {
       forge: (random) =>
-        p.proposal({ kind: "decline", server: 3 + random.below(999), header: h, reason: "x" }),
+        p.proposal(random.pick<Command>([
+          { kind: "decline", server: 2, decline },
+          { kind: "decline", server: 1, decline: createDecline(other.signer, h, "away") },
+          { kind: "decline", server: 1, decline: { ...decline, reason: "open-carry" } },
+        ])),
     }),
     23,
   );
+  const gone = (c: Command) => c.kind === "abandon" && c.header.every((b, i) => b === h[i]);
   await fuzz(
     command(p, { kind: "abandon", header: h, reason: "away" }, {
-      fair: proposes(p, about("abandon")),
+      fair: proposes(p, gone),
       forge: (random) => p.proposal({ kind: "abandon", header: random.bytes(32), reason: "away" }),
     }),
     24,

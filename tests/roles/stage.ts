@@ -141,7 +141,7 @@ export class Stage {
     for (let next = this.#proposed.shift(); next; next = this.#proposed.shift()) {
       const command = decodeCommand(next, this.play.manifest);
       if (command.kind === "statement") this.said.push(command.signed);
-      if (command.kind === "decline") this.declined.push(command.reason);
+      if (command.kind === "decline") this.declined.push(command.decline.reason);
       this.host.apply([next]);
     }
   }

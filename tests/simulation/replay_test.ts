@@ -15,7 +15,7 @@ import { bare, type Heard, Replayer, type Said } from "./replayer.ts";
 /** Whose secrets are the same in all instances: the worst that operators and clients may do. */
 const SHARED = /^client|^committee$/;
 /** Commands that nobody signs: they are the order's own, which is trusted with nothing. */
-const UNSIGNED = ["places", "propose", "aggregate", "decline", "abandon", "uncarried", "settle"];
+const UNSIGNED = ["places", "propose", "aggregate", "abandon", "uncarried", "settle"];
 
 /** The kinds in the first instance, without beats, which are numbers alone. */
 const KINDS = [
