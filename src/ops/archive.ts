@@ -52,6 +52,11 @@ export interface Archive {
    * least one if there is one). Each is verified; throws a `StoreError` for one that is damaged.
    */
   read(from: number, count: number, maxBytes: number): readonly Archived[];
+  /**
+   * The first record of rounds >= `from`, or no more of it than its first `PLACE_BYTES` bytes: they
+   * may be remembered for longer.
+   */
+  place(from: number): Archived | undefined;
   /** Puts the committee and those before it beside the records: what these are verified with. */
   describe(lineage: Uint8Array): void;
 }
@@ -225,6 +230,8 @@ export function openArchive(
     },
     read: (from, count, maxBytes) =>
       folder.run(() => readSegments(path, firsts(), segmentOf, from, count, maxBytes)),
+    place: (from) =>
+      folder.run(() => readSegments(path, firsts(), segmentOf, from, 1, Infinity)[0]),
     close() {
       file?.close();
       file = undefined;

@@ -1,13 +1,15 @@
 /** An archive in memory: what a role without a data folder can still hand out. */
+import { PLACE_BYTES } from "../protocol/header.ts";
 import type { Archive } from "./archive.ts";
 import { type Archived, firstFrom } from "./archive_segment.ts";
 
 /**
  * Keeps the newest records, `maxCount` of them and `maxBytes` bytes at most, but always the newest
- * one. Records are kept as they are, not copied.
+ * one. Records are kept as they are, not copied. Of those dropped it remembers the places, the last
+ * `maxPlaces`, since tickets outlast what fits into memory.
  */
-export function memoryArchive(maxCount: number, maxBytes: number): Archive {
-  const records: Archived[] = [];
+export function memoryArchive(maxCount: number, maxBytes: number, maxPlaces = 0): Archive {
+  const records: Archived[] = [], places: Archived[] = [];
   let held = 0;
   return {
     get newest() {
@@ -22,7 +24,10 @@ export function memoryArchive(maxCount: number, maxBytes: number): Archive {
       records.push({ round, bytes });
       held += bytes.length;
       while (records.length > 1 && (records.length > maxCount || held > maxBytes)) {
-        held -= records.shift()!.bytes.length;
+        const { round, bytes } = records.shift()!;
+        held -= bytes.length;
+        places.push({ round, bytes: bytes.slice(0, PLACE_BYTES) });
+        if (places.length > maxPlaces) places.shift();
       }
     },
     read(from, count, maxBytes) {
@@ -34,6 +39,10 @@ export function memoryArchive(maxCount: number, maxBytes: number): Archive {
         if (end > begin && bytes > maxBytes) break;
       }
       return records.slice(begin, end);
+    },
+    place(from) {
+      const known = from <= (places.at(-1)?.round ?? 0) ? places : records;
+      return known[firstFrom(known.map(({ round }) => round), from)];
     },
   };
 }

@@ -75,13 +75,15 @@ export function openFolder(path: string, options: FolderOptions = {}): DataFolde
 /** What an archive in memory keeps: records, and bytes. */
 const MEMORY_RECORDS = 1_024;
 const MEMORY_BYTES = 64 * 2 ** 20;
+/** And places of records before those: 18 hours of a round a second; a ticket holds for four at most. */
+const MEMORY_PLACES = 65_536;
 
 /** A folder in memory, for `--ephemeral`; it ends with the process, and needs no names apart. */
 export function memoryFolder(): DataFolder {
   return {
     file: () => memoryStore(),
     journal: () => memoryJournal(),
-    archive: () => memoryArchive(MEMORY_RECORDS, MEMORY_BYTES),
+    archive: () => memoryArchive(MEMORY_RECORDS, MEMORY_BYTES, MEMORY_PLACES),
     close() {},
   };
 }

@@ -14,7 +14,7 @@ import type { Environment } from "../universe/environment.ts";
 import type { Collaterals, Work } from "./attestation.ts";
 import type { Evidence, Wants } from "./evidence.ts";
 import { type Fresh, freshnessOf, judgeFreshness } from "./freshness.ts";
-import type { Records } from "./records.ts";
+import type { Places } from "./records.ts";
 import { MAX_EVIDENCE_BYTES } from "./streams.ts";
 
 /** What one source may have waiting: so many, and so many bytes. */
@@ -50,7 +50,7 @@ export interface AdmissionsOptions {
   readonly instance: Uint8Array;
   readonly terms: AdmissionTerms;
   /** The records by which freshness is judged. */
-  readonly records: Records;
+  readonly records: Places;
   readonly work?: Work;
 }
 

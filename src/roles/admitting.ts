@@ -10,7 +10,7 @@ import type { Network } from "../universe/network.ts";
 import { Admissions, type AdmissionTerms } from "./admissions.ts";
 import { type Attested, Gate } from "./admission.ts";
 import type { Attestation as Terms } from "./attestation.ts";
-import type { Records } from "./records.ts";
+import type { Places } from "./records.ts";
 import { ServerTickets } from "./server_tickets.ts";
 
 /** What it works with. */
@@ -24,7 +24,7 @@ export interface AdmittingOptions {
   readonly attesting: (marks: Store) => Terms | undefined;
   readonly folder: Pick<DataFolder, "file">;
   /** The records by which freshness is judged. */
-  readonly records: Records;
+  readonly records: Places;
 }
 
 /** What is judged before anyone is let in; undefined where nothing has to be shown. */

@@ -9,7 +9,7 @@
 import { equal, Reader, Writer } from "../protocol/bytes.ts";
 import { peekPlace, type Place, PLACE_BYTES } from "../protocol/header.ts";
 import { FRESHNESS_BYTES, type Ticket } from "../attest/ticket.ts";
-import type { Records } from "./records.ts";
+import type { Places } from "./records.ts";
 
 /** How long after a ticket's record was the newest the ticket may begin: clocks differ, ms. */
 export const FRESH_MS = 180_000;
@@ -21,7 +21,7 @@ export const NO_RECORD: Uint8Array = new Uint8Array(FRESHNESS_BYTES);
 export type Fresh = "fresh" | "stale" | "ahead";
 
 /** The freshness of a ticket that is made now, by one who has these records. */
-export function freshnessOf(records: Records): Uint8Array {
+export function freshnessOf(records: Places): Uint8Array {
   const newest = placeAt(records, records.newest);
   return newest ? new Writer().u64(newest.round).bytes(newest.previous).end() : NO_RECORD;
 }
@@ -29,35 +29,41 @@ export function freshnessOf(records: Records): Uint8Array {
 /** Judges the freshness of a ticket by the records that are here. */
 export function judgeFreshness(
   { freshness, from }: Pick<Ticket, "freshness" | "from">,
-  records: Records,
+  records: Places,
 ): Fresh {
   const reader = new Reader(freshness, "freshness");
   const round = reader.u64(), previous = reader.bytes(32);
   if (round > records.newest) return "ahead";
-  const named = placeAt(records, round);
-  const known = round >= records.oldest && records.oldest > 0 && round > 0;
+  const named = placeAt(records, round), oldest = placeFrom(records, 1);
+  const known = oldest !== undefined && round >= oldest.round;
   if (known && !(named && equal(named.previous, previous))) return "stale";
-  const next = placeAt(records, round + 1, true);
+  const next = placeFrom(records, round + 1);
   return !next || from <= next.time + FRESH_MS ? "fresh" : "stale";
 }
 
 /** Places that were read last, by where from: tickets that are made at one time name the same. */
-const MAX_PLACES = 16;
-const places = new WeakMap<Records, Map<number, Place>>();
+const MAX_READ_PLACES = 16;
+const read = new WeakMap<Places, Map<number, Place>>();
 
-/** The place of the record of a round, or of the first one from it on. */
-function placeAt(records: Records, round: number, orLater = false): Place | undefined {
-  if (records.newest === 0 || round === 0 || round > records.newest) return undefined;
-  const known = places.get(records) ?? new Map<number, Place>();
-  places.set(records, known);
-  // Records are only added, and rise: what was the first from a round on stays so.
+/** The place of the record of a round. */
+function placeAt(records: Places, round: number): Place | undefined {
+  const place = round > 0 ? placeFrom(records, round) : undefined;
+  return place?.round === round ? place : undefined;
+}
+
+/** The place of the first record from a round on. */
+function placeFrom(records: Places, round: number): Place | undefined {
+  if (round > records.newest) return undefined;
+  const known = read.get(records) ?? new Map<number, Place>();
+  read.set(records, known);
+  // Records are only added, and rise: what was the first from a round on stays so, or is forgotten.
   let place = known.get(round);
   if (!place) {
-    const [first] = records.read(round, 1, 1);
+    const first = records.place(round);
     if (!first) return undefined;
     place = peekPlace(first.bytes.slice(0, PLACE_BYTES));
-    if (known.size >= MAX_PLACES) known.delete(known.keys().next().value!);
+    if (known.size >= MAX_READ_PLACES) known.delete(known.keys().next().value!);
     known.set(round, place);
   }
-  return orLater || place.round === round ? place : undefined;
+  return place;
 }

@@ -11,6 +11,9 @@ export type { Archived as Kept } from "../ops/archive_segment.ts";
 /** Records that can be read from any round on. */
 export type Records = Pick<Archive, "newest" | "oldest" | "read">;
 
+/** The places of records, which may be known for longer than the records. */
+export type Places = Pick<Archive, "newest" | "place">;
+
 /** Records that a holder keeps in memory for late subscribers. */
 export const MAX_KEPT_RECORDS = 512;
 /** And their bytes. */

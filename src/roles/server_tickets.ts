@@ -10,7 +10,7 @@ import type { Network } from "../universe/network.ts";
 import type { Attestation } from "./attestation.ts";
 import { AttestedServers, MAX_ATTESTED } from "./attested.ts";
 import { freshnessOf, judgeFreshness } from "./freshness.ts";
-import type { Records } from "./records.ts";
+import type { Places } from "./records.ts";
 import { TicketFeed } from "./ticket_feed.ts";
 import { TicketMaker } from "./ticket_maker.ts";
 
@@ -23,7 +23,7 @@ export interface ServerTicketsOptions {
   readonly instance: Uint8Array;
   readonly signer: Signer;
   /** The records that it has, by which freshness is judged. */
-  readonly records: Records;
+  readonly records: Places;
   /** How long own tickets hold, ms; an hour unless given. */
   readonly life?: number;
 }

@@ -62,6 +62,7 @@ function answers(archive: Archive): void {
   deepEqual(read(20, 0, 1_000), []);
   deepEqual(read(20, 5, 0), [20], "one at least");
   equal(read(0, 8, 100).length < 8, true, "bounded by bytes");
+  deepEqual([1, 31, 80, 81].map((from) => archive.place(from)?.round), [10, 40, 80, undefined]);
   for (const round of [80, 79, 0, -1, 80.5, NaN, 2 ** 53]) {
     throws(() => archive.append(round, record(1)), RangeError, String(round));
   }
@@ -388,4 +389,9 @@ Deno.test("archive: in memory it answers the same, and drops the oldest", () => 
   deepEqual(readAll(small), [30, 40]);
   small.append(50, new Uint8Array(51));
   deepEqual([small.oldest, small.newest], [50, 50]);
+  const few = memoryArchive(2, 1_000_000, 3);
+  for (const round of rounds(8)) few.append(round, record(round));
+  deepEqual([few.oldest, readAll(few)], [70, [70, 80]]);
+  const places = [1, 41, 60, 61, 71, 81].map((from) => few.place(from));
+  deepEqual(places.map((place) => place?.round), [40, 50, 60, 70, 80, undefined]);
 });

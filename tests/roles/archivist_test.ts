@@ -165,6 +165,7 @@ Deno.test("a record that could not be written is logged, and fetched once there 
       return disk.oldest;
     },
     read: disk.read,
+    place: disk.place,
     describe() {},
     append(round, bytes) {
       if (full.has(round)) throw new Error("no space left");

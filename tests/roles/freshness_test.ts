@@ -16,7 +16,7 @@ import {
   judgeFreshness,
   NO_RECORD,
 } from "../../src/roles/freshness.ts";
-import { memoryArchive } from "../../src/roles/records.ts";
+import { memoryArchive } from "../../src/ops/archive_memory.ts";
 import { authority, NOW, platform } from "../attest/stage.ts";
 import { Random } from "../protocol/random.ts";
 import { Wires } from "./wire.ts";
@@ -25,8 +25,8 @@ const PERIOD = 60_000, random = new Random(8);
 const PREVIOUS = Array.from({ length: 40 }, () => random.bytes(32));
 
 /** Records of these rounds, one a minute, of which only the place is looked at. */
-function records(rounds: readonly number[]) {
-  const archive = memoryArchive(), time = (round: number) => NOW + round * PERIOD;
+function records(rounds: readonly number[], archive = memoryArchive(40, 2 ** 20)) {
+  const time = (round: number) => NOW + round * PERIOD;
   for (const round of rounds) {
     const place = new Writer().bytes(new Uint8Array(64)).u64(round).u64(time(round));
     archive.append(round, place.bytes(PREVIOUS[round]).end());
@@ -76,6 +76,24 @@ Deno.test("who knows no record is believed until there is one, and by who forgot
   assert.equal(judgeFreshness({ freshness: NO_RECORD, from: NOW + 30 * PERIOD }, log), "stale");
   assert.equal(judgeFreshness(made(7, 19), log), "fresh", "older than the oldest here");
   assert.equal(judgeFreshness(made(7, 30), log), "stale", "laid in stock");
+});
+
+Deno.test("places are remembered for longer than records: nothing is laid in stock meanwhile", () => {
+  const rounds = Array.from({ length: 39 }, (_, i) => i + 1);
+  const judged = (places: number) => {
+    const log = records(rounds, memoryArchive(4, 2 ** 20, places));
+    assert.equal(log.oldest, 36);
+    return [
+      { freshness: NO_RECORD, from: NOW + 30 * PERIOD },
+      { freshness: concat(u64(7), PREVIOUS[8]), from: NOW + 7 * PERIOD },
+      made(7, 30),
+      made(7, 7),
+      made(30, 30),
+      made(38, 38),
+    ].map((ticket) => judgeFreshness(ticket, log));
+  };
+  assert.deepEqual(judged(35), ["stale", "stale", "stale", "fresh", "fresh", "fresh"]);
+  assert.deepEqual(judged(0), Array(6).fill("fresh"), "it knows no better");
 });
 
 /** Who judges servers by a log, and how tickets of theirs are made. */
