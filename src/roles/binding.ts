@@ -41,7 +41,7 @@ export interface BindOptions {
   readonly token?: string;
   /** Milliseconds until `ConnectTimeout`. Default 30,000. */
   readonly connectTimeout?: number;
-  /** Own minimum of participants; below it nothing is sent. Default 3. */
+  /** Own minimum of participants; after a record below it nothing but cover is sent. Default 3. */
   readonly minParticipants?: number;
   /** Time, randomness and where observations go. Default: the system's, and nowhere. */
   readonly environment?: Environment;

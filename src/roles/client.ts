@@ -313,7 +313,7 @@ export class Client {
     const { signer, minParticipants } = this.options, { parameters, servers } = this.#manifest;
     const enough = this.#lastParticipants === undefined ||
       this.#lastParticipants >= minParticipants;
-    const plain = this.outbox.compose(header, this.#head, { reserve: enough });
+    const plain = this.outbox.compose(header, this.#head, { speak: enough });
     const keys = servers.map((_, i) => this.#pair(header, i));
     const body = joinVectors(plain);
     const padded = applyPads(padCipher(parameters.suite), keys, header.hash, body);

@@ -89,11 +89,16 @@ export class Outbox {
   }
 
   /**
-   * What to put under `header`, which extends `head`: slots whose grants stand and, unless `reserve`
-   * is false, at most one new reservation. Call `record` for `head` first. Throws a `ProtocolError`
-   * if the header does not extend `head` or is not above every header seen; nothing changed then.
+   * What to put under `header`, which extends `head`: slots whose grants stand and at most one new
+   * reservation, or cover alone where `speak` is false; what is not sent then lapses. Call `record`
+   * for `head` first. Throws a `ProtocolError` if the header does not extend `head` or is not above
+   * every header seen; nothing changed then.
    */
-  compose(header: Header, head: Head, options: { readonly reserve?: boolean } = {}): Vectors {
+  compose(
+    header: Header,
+    head: Head,
+    { speak = true }: { readonly speak?: boolean } = {},
+  ): Vectors {
     checkExtends(header, head);
     const again = this.#composed !== undefined && equal(this.#composed, header.hash);
     if (header.round <= this.#round || again) {
@@ -104,14 +109,10 @@ export class Outbox {
     this.#pass(header);
     const schedule = new Uint8Array(scheduleBytes(this.#o.parameters));
     const messages = new Uint8Array(header.messageBytes);
-    for (const { live, payload } of this.#pending.values()) {
-      if (live?.grant === undefined || !equal(live.grant.head, head.hash)) continue;
-      const slot = createSlot(live.salt, payload, this.#o.parameters);
-      messages.set(slot, live.grant.offset);
-      slot.fill(0);
-      live.sent = true;
+    if (speak) {
+      this.#talk(head, messages);
+      this.#reserve(header, schedule);
     }
-    if (options.reserve !== false) this.#reserve(header, schedule);
     this.#countDown();
     return { schedule, messages };
   }
@@ -182,6 +183,17 @@ export class Outbox {
       if (grant === undefined) {
         if (equal(live.previous, header.previous)) this.#lapse(p, "void round");
       } else if (!header.carry && equal(grant.head, header.previous)) this.#lapse(p, "lapsed");
+    }
+  }
+
+  /** Puts the slots in their places whose grants stand. */
+  #talk(head: Head, messages: Uint8Array): void {
+    for (const { live, payload } of this.#pending.values()) {
+      if (live?.grant === undefined || !equal(live.grant.head, head.hash)) continue;
+      const slot = createSlot(live.salt, payload, this.#o.parameters);
+      messages.set(slot, live.grant.offset);
+      slot.fill(0);
+      live.sent = true;
     }
   }
 

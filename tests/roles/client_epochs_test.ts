@@ -1,37 +1,15 @@
 /** A client over changes of the committee: what becomes of its messages, its session and its silence. */
 import assert from "node:assert/strict";
 import { equal, hex, Reader } from "../../src/protocol/bytes.ts";
-import type { Header } from "../../src/protocol/header.ts";
 import { decodeRegistration } from "../../src/protocol/registration.ts";
 import { CLIENT_REGISTRY } from "../../src/roles/streams.ts";
 import type { Progress, Submission } from "../../src/roles/outbox.ts";
-import type { Party, Play, PlayedRound } from "../protocol/play.ts";
-import { Sender } from "./sender.ts";
+import type { Play, PlayedRound } from "../protocol/play.ts";
+import type { Sender } from "./sender.ts";
+import { round, talking } from "./talker.ts";
 import { peerOf } from "./wire.ts";
 
 const PAYLOAD = new TextEncoder().encode("over the border");
-
-/** A client that stands in the roster, and whose envelopes are folded with the others'. */
-async function talking(seed: number): Promise<Sender> {
-  const s = await new Sender(seed).begin(), { client, agreement: key } = s.play.roster.at(3)!;
-  const shared = (server: Uint8Array) =>
-    s.play.servers.find(({ agreement }) => equal(agreement.key, server))!.agreement.shared(key);
-  const party = { signer: { key: client }, agreement: { key, shared } } as unknown as Party;
-  (s.play.clients as Party[]).push(party);
-  return s;
-}
-
-/** A round in which the client's own envelope takes part. */
-function round(s: Sender, header: Header = s.play.header()): PlayedRound {
-  const before = s.envelopes, { play } = s, others = play.envelope.bind(play);
-  s.live.frame(s.frame(header));
-  const own = s.submitted[before];
-  assert.ok(own, `it sends under header ${header.round}: ${s.silence}`);
-  play.envelope = (i, h, vectors) => i === 3 ? s.read(own, h) : others(i, h, vectors);
-  const played = play.round([], header);
-  play.envelope = others;
-  return played;
-}
 
 /** Rounds until a message has its outcome, at most 20; answers the record it landed in. */
 async function lands(s: Sender, submission: Submission): Promise<PlayedRound> {

@@ -85,11 +85,11 @@ Deno.test("bounds: payloads, deadlines, pending messages", () => {
   });
 });
 
-Deno.test("a header is composed for once; cover only without reserve", () => {
+Deno.test("a header is composed for once; cover only where it is not to speak", () => {
   const { outbox } = client(), rounds = new Rounds();
   outbox.send(text("a"));
   const header = rounds.header(), twin = { ...header, hash: new Uint8Array(32) };
-  const { schedule } = outbox.compose(header, rounds.head, { reserve: false });
+  const { schedule } = outbox.compose(header, rounds.head, { speak: false });
   assert.ok(schedule.every((byte) => byte === 0));
   assert.throws(() => outbox.compose(twin, rounds.head), /header 1 after header 1/);
   for (const reset of [false, true]) {

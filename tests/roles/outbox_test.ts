@@ -73,6 +73,21 @@ Deno.test("lapsed before the slot was sent: no exposure, reserved again even wit
   assert.equal(submission.status.kind, "landed");
 });
 
+Deno.test("a slot that is kept back where it is not to speak lapses unsent, and lands later", () => {
+  const { outbox } = client(), rounds = new Rounds();
+  const submission = outbox.send(text("kept back"), { once: true });
+  rounds.play([outbox]);
+  const before = rounds.head, header = rounds.header();
+  assert.ok(header.messageBytes > 0);
+  const vectors = outbox.compose(header, before, { speak: false });
+  assert.ok([...vectors.messages, ...vectors.schedule].every((byte) => byte === 0));
+  rounds.certify([outbox], { header, vectors: [vectors], faults: {}, before });
+  assert.equal(retrying(submission), "lapsed");
+  rounds.play([outbox]);
+  rounds.play([outbox]);
+  assert.deepEqual(submission.status, { kind: "landed", round: 4, slot: 0 });
+});
+
 Deno.test("carry 1 after a void round: the same bytes in the same place", () => {
   const { outbox } = client(), rounds = new Rounds();
   const submission = outbox.send(text("carried"), { once: true });
