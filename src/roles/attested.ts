@@ -34,6 +34,8 @@ export interface AttestedOptions {
    * known yet to judge it by: it holds until there is.
    */
   readonly fresh?: (ticket: Ticket) => Fresh | undefined;
+  /** A server's ticket verified, though its record may be still to come. */
+  readonly proven?: (key: Uint8Array) => void;
 }
 
 /** A server's ticket as it came. */
@@ -44,6 +46,8 @@ export interface ServerTicket {
 
 interface Pending extends ServerTicket {
   readonly why: string;
+  /** It verified, and waits for its record alone. */
+  readonly proven: boolean;
   /** Its server was told of in the log. */
   told?: boolean;
 }
@@ -104,6 +108,12 @@ export class AttestedServers {
     return this.#refusals.get(name) ?? this.#pending.get(name)?.why ?? "no ticket";
   }
 
+  /** Whether a server's ticket verified: it stands, or waits for its record alone. */
+  proven(key: Uint8Array): boolean {
+    const name = hex(key);
+    return this.#standing.has(name) || this.#pending.get(name)?.proven === true;
+  }
+
   /** Called at each change; the returned function ends it. */
   onChange(listener: TicketListener): () => void {
     this.#listeners.add(listener);
@@ -137,8 +147,10 @@ export class AttestedServers {
       const collateral = book.forQuote(ticket.quote, now);
       const judge = { instance, role: "server" as const, key, collateral, policy, now };
       const verified = await verifyTicket(ticket, judge);
-      if (freshness === "ahead") this.#wait({ key, bytes, why: "it names a record still to come" });
+      const why = "it names a record still to come";
+      if (freshness === "ahead") this.#wait({ key, bytes, why, proven: true });
       else this.#accept(key, bytes, verified);
+      this.options.proven?.(key);
       if (freshness === undefined && this.#unjudged.size < MAX_ATTESTED) {
         this.#unjudged.set(name, { key, bytes });
         this.#again();
@@ -148,7 +160,7 @@ export class AttestedServers {
       if (!(error instanceof AttestationError)) throw error;
       if (error.code === "collateral-missing") {
         book.want?.(decodeTicket(bytes).quote);
-        this.#wait({ key, bytes, why: error.message });
+        this.#wait({ key, bytes, why: error.message, proven: false });
         return true;
       }
       this.#refuse(name, key, bytes, error);

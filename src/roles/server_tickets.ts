@@ -3,7 +3,7 @@
  * hands all of them to anyone.
  */
 import { decodeTicket } from "../attest/ticket.ts";
-import { Reader } from "../protocol/bytes.ts";
+import { hex, Reader } from "../protocol/bytes.ts";
 import type { Signer } from "../protocol/keys.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network } from "../universe/network.ts";
@@ -33,8 +33,13 @@ export class ServerTickets {
   readonly attested: AttestedServers;
   readonly #feed: TicketFeed;
   readonly #maker: TicketMaker | undefined;
-  /** What another server said a ticket had best carry; of use until a ticket was made with it. */
-  #hint: Uint8Array | undefined;
+  /**
+   * What a ticket had best carry, by the servers that this one listens to. It counts once a ticket
+   * of its server verified: anyone may call himself a server, and name a record that never comes.
+   */
+  readonly #hints = new Map<string, Uint8Array>();
+  /** Round of the record that the last ticket named. */
+  #named = 0;
 
   constructor(readonly options: ServerTicketsOptions) {
     const { network, environment, attestation, instance, signer, records, life } = options;
@@ -46,6 +51,7 @@ export class ServerTickets {
       wanted: (other) => this.#wanted(other),
       // Who lost all records gets them from the others, and would not without their tickets.
       fresh: (ticket) => records.newest === 0 ? undefined : judgeFreshness(ticket, records),
+      proven: (other) => this.#heed(other),
     });
     this.#feed = new TicketFeed({
       network,
@@ -53,7 +59,7 @@ export class ServerTickets {
       attestation,
       attested: this.attested,
       freshness: () => freshnessOf(records),
-      hint: (freshness) => this.#hinted(freshness),
+      hint: (server, freshness) => this.#hinted(server, freshness),
     });
     if (!source) return;
     this.#maker = new TicketMaker({
@@ -90,15 +96,26 @@ export class ServerTickets {
   }
 
   #freshness(): Uint8Array {
-    const own = freshnessOf(this.options.records), hint = this.#hint;
-    this.#hint = undefined;
-    return hint && roundOf(hint) > roundOf(own) ? hint : own;
+    const { attested, options: { records } } = this;
+    const hints = [...this.#hints].filter(([key]) => attested.proven(Uint8Array.fromHex(key)));
+    const known = [freshnessOf(records), ...hints.map(([, hint]) => hint)];
+    const newest = known.reduce((best, it) => roundOf(it) > roundOf(best) ? it : best);
+    this.#named = roundOf(newest);
+    return newest;
   }
 
   /** Who was away, or forgot, learns from the others which record is the newest. */
-  #hinted(freshness: Uint8Array): void {
-    if (roundOf(freshness) <= this.options.records.newest) return;
-    this.#hint = freshness;
+  #hinted(server: Uint8Array, freshness: Uint8Array | undefined): void {
+    if (!freshness) return void this.#hints.delete(hex(server));
+    roundOf(freshness); // throws: what is no round ends the stream
+    this.#hints.set(hex(server), freshness);
+    if (this.attested.proven(server)) this.#heed(server);
+  }
+
+  /** Makes another ticket where a server that has proven itself knows a later record. */
+  #heed(server: Uint8Array): void {
+    const hint = this.#hints.get(hex(server));
+    if (!hint || roundOf(hint) <= Math.max(this.options.records.newest, this.#named)) return;
     this.#maker?.make();
   }
 }

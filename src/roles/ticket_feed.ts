@@ -38,8 +38,8 @@ export interface TicketFeedOptions {
   readonly attested: AttestedServers;
   /** What a ticket had best carry now, where that is known. */
   readonly freshness?: () => Uint8Array;
-  /** A holder says what a ticket had best carry. */
-  readonly hint?: (freshness: Uint8Array) => void;
+  /** A holder says what a ticket had best carry; undefined: it is no longer listened to. */
+  readonly hint?: (holder: Uint8Array, freshness: Uint8Array | undefined) => void;
 }
 
 /** See the module comment. */
@@ -103,7 +103,7 @@ export class TicketFeed {
         clock,
         kind: SERVER_TICKETS,
         candidates,
-        events: () => this.#events((reason) => link.drop(reason)),
+        events: ({ peer: { key } }) => this.#events(key, (reason) => link.drop(reason)),
       });
       links.set(id, link);
       this.#ends.push(() => link.close());
@@ -128,9 +128,9 @@ export class TicketFeed {
       clock,
       kind: SERVER_TICKETS,
       candidates,
-      events: ({ peer: { id } }) => {
+      events: ({ peer: { id, key } }) => {
         asked.add(id);
-        return this.#events((reason) => link.drop(reason));
+        return this.#events(key, (reason) => link.drop(reason));
       },
     });
     let cancel = () => {};
@@ -155,23 +155,28 @@ export class TicketFeed {
     return this.#own !== undefined && equal(key, this.#own.key);
   }
 
-  #events(leave: (reason: string) => void): StreamEvents {
+  #events(holder: Uint8Array, leave: (reason: string) => void): StreamEvents {
+    const { hint } = this.options;
     let bad = 0;
     const judged = (good: boolean) => {
       if (!good && ++bad >= MAX_BAD) leave(`${bad} things that do not hold`);
     };
-    return { frame: (bytes) => this.#hear(bytes, judged), closed: () => {} };
+    return {
+      frame: (bytes) => this.#hear(holder, bytes, judged),
+      closed: () => hint?.(holder, undefined),
+    };
   }
 
-  #hear(bytes: Uint8Array, judged: (good: boolean) => void): void {
+  #hear(holder: Uint8Array, bytes: Uint8Array, judged: (good: boolean) => void): void {
     const { attestation, attested, hint } = this.options, body = bytes.subarray(1);
     if (bytes[0] === TICKET && body.length > 32) {
       void attested.offer(body.subarray(0, 32), body.subarray(32)).then(judged);
     } else if (bytes[0] === COLLATERAL) {
       const { work = (task) => task() } = attestation;
       void work(() => this.#collateral(body)).then(judged);
-    } else if (bytes[0] === FRESHNESS && body.length === FRESHNESS_BYTES) hint?.(body.slice());
-    else throw new ProtocolError("type", "neither a ticket, nor collateral, nor a freshness");
+    } else if (bytes[0] === FRESHNESS && body.length === FRESHNESS_BYTES) {
+      hint?.(holder, body.slice());
+    } else throw new ProtocolError("type", "neither a ticket, nor collateral, nor a freshness");
   }
 
   async #collateral(body: Uint8Array): Promise<boolean> {

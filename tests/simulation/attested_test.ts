@@ -4,10 +4,11 @@ import { type QuoteSource, simulatedSource } from "../../src/attest/quote_source
 import { simulatedAuthority } from "../../src/attest/simulated_authority.ts";
 import { type SimulatedPlatform, simulatedPlatform } from "../../src/attest/simulated_platform.ts";
 import { parseCertificate } from "../../src/attest/certificate.ts";
-import { hex } from "../../src/protocol/bytes.ts";
+import { concat, hex, u64 } from "../../src/protocol/bytes.ts";
 import { SimulatedInstance, type SimulationOptions } from "../../src/roles/simulated.ts";
 import type { AttestedOptions } from "../../src/roles/simulated_attestation.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
+import { SERVER_TICKETS } from "../../src/roles/streams.ts";
 import { DurableDisk } from "../../src/roles/simulated_disk.ts";
 import type { Fields } from "../../src/universe/environment.ts";
 import { encodeWish } from "../../src/committee/wish.ts";
@@ -349,3 +350,31 @@ for (const restarted of [[2], [0, 1, 2]]) {
     assert.deepEqual(stage.said(/^server/, "server evicted"), []);
   });
 }
+
+Deno.test("a server without a ticket names a record that never comes: nobody heeds it", async () => {
+  let quotes = 0;
+  const source: AttestedOptions["source"] = (_, platform) => {
+    const source = simulatedSource(platform);
+    return { quote: (data) => (quotes++, source.quote(data)) };
+  };
+  const stage = await Stage.start({ life: 20_000, source }), { world } = stage;
+  await stage.rounds(3);
+  const { environment, network } = world.binding("rogue");
+  const rogue = network("server", environment.random(32), ["/memory/0"]);
+  let told = 0;
+  rogue.serve(SERVER_TICKETS, (stream) => {
+    const tell = () => {
+      const freshness = concat(u64(2 ** 50), environment.random(32));
+      if (!stream.send(concat(Uint8Array.of(2), freshness))) return;
+      told++;
+      environment.clock.after(1_000, tell);
+    };
+    tell();
+    return { frame() {}, closed() {} };
+  });
+  await rogue.start();
+  await world.run(() => false, 60_000);
+  assert.deepEqual(stage.said(/^server/, "server evicted"), []);
+  assert.ok(told > 100 && quotes <= 3 * 10, `${told} told, ${quotes} quotes`);
+  await stage.rounds(3);
+});
