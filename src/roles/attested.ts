@@ -217,7 +217,7 @@ export class AttestedServers {
 
   #wait(ticket: Pending): void {
     const name = hex(ticket.key), before = this.#pending.get(name), { why } = ticket;
-    if (!before && this.#pending.size >= MAX_ATTESTED) return;
+    if (!before && this.#pending.size >= MAX_ATTESTED && !this.#makeRoom(ticket)) return;
     // What it waits for may be on the way: only what lasts is told.
     const lasts = before?.why === why;
     if (lasts && !before.told && !this.#standing.has(name)) {
@@ -225,6 +225,13 @@ export class AttestedServers {
     }
     this.#pending.set(name, { ...ticket, told: lasts });
     this.#again();
+  }
+
+  /** What verified, or renews what stands, takes the place of a quote that anyone could make up. */
+  #makeRoom({ key, proven }: Pending): boolean {
+    if (!proven && !this.#standing.has(hex(key))) return false;
+    const first = [...this.#pending].find(([name, it]) => !it.proven && !this.#standing.has(name));
+    return first !== undefined && this.#pending.delete(first[0]);
   }
 
   #again(): void {

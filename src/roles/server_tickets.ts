@@ -3,12 +3,12 @@
  * hands all of them to anyone.
  */
 import { decodeTicket } from "../attest/ticket.ts";
-import { hex, Reader } from "../protocol/bytes.ts";
+import { equal, hex, Reader } from "../protocol/bytes.ts";
 import type { Signer } from "../protocol/keys.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network } from "../universe/network.ts";
 import type { Attestation } from "./attestation.ts";
-import { AttestedServers, MAX_ATTESTED } from "./attested.ts";
+import { AttestedServers } from "./attested.ts";
 import { freshnessOf, judgeFreshness } from "./freshness.ts";
 import type { Places } from "./records.ts";
 import { TicketFeed } from "./ticket_feed.ts";
@@ -91,8 +91,7 @@ export class ServerTickets {
   /** Tickets of servers that were met, and its own. */
   #wanted(key: Uint8Array): boolean {
     const { network, signer } = this.options;
-    const known = [signer, ...network.peers("server").slice(0, MAX_ATTESTED)];
-    return known.some((server) => server.key.every((byte, i) => byte === key[i]));
+    return [signer, ...network.peers("server")].some((server) => equal(server.key, key));
   }
 
   #freshness(): Uint8Array {

@@ -15,7 +15,7 @@ import { ProtocolError } from "../protocol/errors.ts";
 import type { Environment } from "../universe/environment.ts";
 import type { Network, Peer, Stream, StreamEvents } from "../universe/network.ts";
 import type { Attestation } from "./attestation.ts";
-import { type AttestedServers, MAX_ATTESTED, type ServerTicket } from "./attested.ts";
+import type { AttestedServers, ServerTicket } from "./attested.ts";
 import { holders } from "./committee.ts";
 import { feedHolders } from "./holders.ts";
 import { Link } from "./link.ts";
@@ -92,11 +92,15 @@ export class TicketFeed {
     this.#tell(ticketFrame(ticket));
   }
 
-  /** Listens to every server, as it becomes known. */
+  /** Listens to every server, as it becomes known, and for as long: the node bounds who that is. */
   followServers(): void {
     const { network, environment: { clock } } = this.options, links = new Map<string, Link>();
+    this.#ends.push(() => links.forEach((link) => link.close()));
     this.#ends.push(network.onPeer(({ id, role }) => {
-      if (role !== "server" || links.has(id) || links.size >= MAX_ATTESTED) return;
+      if (role !== "server") return;
+      const known = new Set(network.peers("server").map((peer) => peer.id));
+      for (const [gone, link] of links) if (!known.has(gone) && links.delete(gone)) link.close();
+      if (links.has(id)) return;
       const candidates = () => network.peers("server").filter((peer) => peer.id === id);
       const link: Link = new Link({
         network,
@@ -106,7 +110,6 @@ export class TicketFeed {
         events: ({ peer: { key } }) => this.#events(key, (reason) => link.drop(reason)),
       });
       links.set(id, link);
-      this.#ends.push(() => link.close());
     }));
   }
 

@@ -4,11 +4,12 @@ import { trustAnchor } from "../../src/attest/anchor.ts";
 import { verifyCollateral } from "../../src/attest/collateral.ts";
 import { createPolicy } from "../../src/attest/policy.ts";
 import { simulatedSource } from "../../src/attest/quote_source.ts";
+import { AttestationError } from "../../src/attest/reasons.ts";
 import { simulatedCollateral } from "../../src/attest/simulated_collateral.ts";
 import { makeTicket, type Ticket, TICKET_MS } from "../../src/attest/ticket.ts";
 import { concat, u64, Writer } from "../../src/protocol/bytes.ts";
 import type { Attestation } from "../../src/roles/attestation.ts";
-import { AttestedServers } from "../../src/roles/attested.ts";
+import { AttestedServers, MAX_ATTESTED } from "../../src/roles/attested.ts";
 import {
   type Fresh,
   FRESH_MS,
@@ -97,7 +98,7 @@ Deno.test("places are remembered for longer than records: nothing is laid in sto
 });
 
 /** Who judges servers by a log, and how tickets of theirs are made. */
-async function judging(fresh: (ticket: Ticket) => Fresh | undefined) {
+async function judging(fresh: (ticket: Ticket) => Fresh | undefined, lacks = () => false) {
   const wires = new Wires("server", random.bytes(32)), { environment } = wires;
   const anchor = await trustAnchor(authority.root.der), instance = random.bytes(32);
   const collateral = await verifyCollateral(simulatedCollateral(authority, NOW), anchor, NOW);
@@ -109,7 +110,13 @@ async function judging(fresh: (ticket: Ticket) => Fresh | undefined) {
     attestation: {
       anchor,
       policy: createPolicy({}),
-      collateral: { onChange: () => () => {}, forQuote: () => collateral },
+      collateral: {
+        onChange: () => () => {},
+        forQuote: () => {
+          if (lacks()) throw new AttestationError("collateral-missing");
+          return collateral;
+        },
+      },
     } as unknown as Attestation,
   });
   const ticket = (key: Uint8Array, freshness: Uint8Array, life = TICKET_MS) =>
@@ -165,5 +172,28 @@ Deno.test("servers: stale tickets are refused, those ahead wait for their record
   assert.equal(await attested.offer(two, bytes), false);
   assert.match(attested.refusal(two)!, /^report-data: /);
   assert.equal(attested.refusal(one), undefined);
+  attested.stop();
+});
+
+Deno.test("servers: as many quotes as may wait, that nobody can judge, hold up no ticket that verifies", async () => {
+  let lacks = true;
+  const log = records([]), honest = random.bytes(32);
+  const { attested, ticket, until } = await judging((it) => judgeFreshness(it, log), () => lacks);
+  for (let i = 0; i < MAX_ATTESTED; i++) {
+    const key = random.bytes(32);
+    await attested.offer(key, await ticket(key, at(0)));
+    assert.match(attested.refusal(key)!, /^collateral-missing: /);
+  }
+  const late = random.bytes(32);
+  await attested.offer(late, await ticket(late, at(0)));
+  assert.equal(attested.refusal(late), "no ticket", "what waits is bounded");
+  const bytes = await ticket(honest, at(3));
+  lacks = false;
+  await attested.offer(honest, bytes);
+  lacks = true;
+  assert.equal(attested.refusal(honest), "it names a record still to come");
+  for (const { round, bytes } of records([1, 2, 3]).read(1, 9, Infinity)) log.append(round, bytes);
+  lacks = false;
+  await until(() => attested.refusal(honest) === undefined);
   attested.stop();
 });
