@@ -71,7 +71,7 @@ interface Told {
 export class ClientDesk {
   /** Who was taken here and may yet be refused by another server, by key in hex. */
   readonly #taken = new Map<string, Stream>();
-  /** Streams on which something is being judged. */
+  /** Open streams on which something is being judged. */
   readonly #judging = new Set<Stream>();
   /** What others are told until they vouch: a word may be lost while streams come and go. */
   readonly #told = new Map<string, Told>();
@@ -102,6 +102,8 @@ export class ClientDesk {
     return {
       frame: (bytes) => this.#frame(stream, bytes),
       closed: () => {
+        // Evidence that another took the place of is never judged.
+        this.#judging.delete(stream);
         for (const [name, it] of this.#taken) if (it === stream) this.#taken.delete(name);
       },
     };
@@ -207,8 +209,9 @@ export class ClientDesk {
     const evidence = decodeEvidence(shown);
     this.#judging.add(stream);
     admissions.judge(HERE, client, evidence, (judged) => {
-      this.#judging.delete(stream);
+      const open = this.#judging.delete(stream);
       this.#judged(stream, registration, evidence, judged, admissions);
+      if (open && "until" in judged) this.#taken.set(hex(client), stream);
     });
   }
 
@@ -238,7 +241,6 @@ export class ClientDesk {
     const { until } = judged, told = { client, word: word.end(), until, owing, tells: 0, next: 0 };
     this.#told.set(hex(client), told);
     this.tick();
-    this.#taken.set(hex(client), stream);
     this.#take(stream, "register", registration);
   }
 

@@ -236,8 +236,9 @@ export class Server {
   /** Remembers the streams that others opened, to end them with the epoch. */
   #tracked(accept: (stream: Stream) => StreamEvents): (stream: Stream) => StreamEvents {
     return (stream) => {
-      this.#inbound.add(stream);
+      // What is refused here ends without a word: nobody would take it out again.
       const { frame, closed } = accept(stream);
+      this.#inbound.add(stream);
       return {
         frame,
         closed: (reason) => {

@@ -5,7 +5,7 @@ import { encodeEvidence, REFUSED, TAKEN, WANTED } from "../../src/roles/evidence
 import { Feed } from "../../src/roles/feed.ts";
 import { CLIENT_REGISTRY } from "../../src/roles/streams.ts";
 import { Podium } from "./podium.ts";
-import { peerOf, type Wire } from "./wire.ts";
+import { kinded, peerOf, type Wire } from "./wire.ts";
 
 const settle = () => new Promise<void>((resolve) => setTimeout(resolve, 0));
 
@@ -93,4 +93,26 @@ Deno.test("a feed has so many subscribers, and room when one leaves", async () =
     p.wires.dial(peer(2), kind);
   }
   deepEqual(feed.counts, { live: 2, windows: 2, refusedSubscribers: 2 });
+});
+
+Deno.test("a stream that ended is forgotten, though what was shown on it is never judged", async () => {
+  const p = await new Podium(245, "the-token", {}).begin();
+  const shows = (client: number, token: string) =>
+    concat(p.registration("register", client), encodeEvidence({ token }));
+  const accept = p.wires.served.get(CLIENT_REGISTRY.name)!, wire = own(p, 0), second = own(p, 0);
+  own(p, 1).frame(shows(1, "another")); // is judged first
+  wire.frame(shows(0, "another"));
+  wire.events.closed("gone");
+  second.frame(shows(0, "the-token")); // takes the place of the one before
+  await settle();
+  deepEqual([first(wire), first(second)], [undefined, TAKEN]);
+  const again = accept(wire)!;
+  again.frame(shows(0, "the-token"));
+  again.closed("gone");
+  await settle();
+  equal(first(wire), TAKEN);
+  // Another server refuses it: the stream that is there is told.
+  const { key } = p.play.clients[0].signer;
+  p.peers[0].frame(kinded(4, Uint8Array.of(1), key, Uint8Array.of(0)));
+  deepEqual([first(wire), first(second)], [TAKEN, REFUSED]);
 });

@@ -113,3 +113,14 @@ Deno.test("what a server makes up is bounded, and ends its stream where it is ma
   await wires.pass(10_000);
   deepEqual(wires.to(VOIDS), []);
 });
+
+Deno.test("who is refused since too many listen leaves nothing behind", async () => {
+  const p = await new Podium(302).begin(), { wires } = p;
+  const reader = peerOf("reader", new Uint8Array(32).fill(9));
+  for (let i = 0; i < MAX_LISTENERS; i++) wires.dial(reader, VOIDS);
+  const refused = new Wire(reader, VOIDS.name);
+  refused.events = { frame() {}, closed() {} };
+  throws(() => wires.served.get(VOIDS.name)!(refused), /256 listen/);
+  p.server.stop();
+  equal(refused.closed, undefined, "the server still knows it");
+});
