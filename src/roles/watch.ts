@@ -2,9 +2,11 @@
  * Follows the committee from epoch to epoch once it was met: its lineage comes again from whoever
  * serves it whenever it changed, and is taken where it leads on from the epoch that is known.
  *
- * A lineage that leads elsewhere may come from one holder that lies, or from a former member: it is
- * a claim, and other holders are asked. Only where the known committee falls silent while a claim
- * stands is this role's committee gone, as far as it can tell; then only a new pin helps.
+ * A lineage that leads elsewhere may come from one holder that lies: others are asked. Where it
+ * shares an epoch with what is known, a member of that one has signed what follows, perhaps a former
+ * one: that is a claim, for as long as the known committee is not heard. Only where it falls silent
+ * while a claim stands is this role's committee gone, as far as it can tell; then only a new pin
+ * helps. Other lineages anyone can make up: they end nobody.
  */
 import { hex } from "../protocol/bytes.ts";
 import { acceptLineage, decodeLineage, type Lineage } from "../protocol/lineage.ts";
@@ -85,8 +87,9 @@ export function watchCommittee(options: WatchOptions): Watch {
           reason: answer.message,
         });
       }
+      if (!lineage.some(({ manifest }) => epochs.of(manifest.fingerprint))) return;
       if (claim === undefined) since = clock.now();
-      // A member of the known epoch has signed that one; anyone can make up the others.
+      // A member of the known epoch has signed that one; the others a former one may make up.
       if (claim === undefined || answer.refused === "unsigned") claim = answer.message;
       return;
     }
@@ -132,5 +135,9 @@ export function watchCommittee(options: WatchOptions): Watch {
     events: ({ peer }) => ({ frame: (bytes) => hear(bytes, peer), closed: () => {} }),
   });
   cancel = clock.after(timeout, look);
-  return { alive: () => void (since = clock.now()), stop };
+  const alive = (): void => {
+    since = clock.now();
+    claim = undefined;
+  };
+  return { alive, stop };
 }

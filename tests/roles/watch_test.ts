@@ -17,6 +17,8 @@ zero.round();
 const one = zero.next([0, 1], 2);
 one.round();
 const two = one.next([1, 2], 1);
+/** Another committee in the place of epoch 1. */
+const other = zero.next([0, 2], 1);
 
 /** A watch at a reader that knows an epoch, and what came of it. */
 async function watching(known = zero, epochs = committeeOf(known).epochs) {
@@ -113,14 +115,7 @@ const CLAIMS: Record<string, [lineage: Uint8Array, known: Play, reason: RegExp]>
     zero,
     new RegExp(`lacks the signature of server .* pin ${hex(one.manifest.fingerprint)}$`),
   ],
-  "has another committee in its place": [forked(zero, 501), zero, /two committees claim/],
-  "begins after it": [
-    encodeLineage(two.lineage.slice(1)),
-    zero,
-    new RegExp(
-      `begins with epoch 1, after the known epoch 0.* pin ${hex(two.manifest.fingerprint)}$`,
-    ),
-  ],
+  "has another committee in its place": [lineageOf(other), one, /two committees claim/],
 };
 
 for (const [what, [lineage, known, reason]] of Object.entries(CLAIMS)) {
@@ -133,14 +128,44 @@ for (const [what, [lineage, known, reason]] of Object.entries(CLAIMS)) {
     assert.match(String(w.said()[0].fields?.reason), reason);
     assert.deepEqual([w.epochs.newest, w.changes], [known.manifest, []]);
     await w.pass(TIMEOUT - 2_000, false);
-    assert.deepEqual(w.refused, []);
-    await w.pass(2_000, false);
+    await w.insist(lineage, TIMEOUT - 5_000, false);
+    assert.deepEqual(w.refused, [], "it is heard again first");
+    await w.pass(8_000, false);
     assert.equal(w.refused.length, 1);
     assert.match(w.refused[0], /^Refused 4: example: /);
     assert.match(w.refused[0], reason);
     await w.pass(3 * TIMEOUT, false);
     assert.equal(w.refused.length, 1, "once");
     assert.equal(registryOf(w.wires), undefined, "and nobody is asked any more");
+  });
+}
+
+Deno.test("a claim does not outlast a sign of the known committee", async () => {
+  const w = await watching();
+  registryOf(w.wires)!.frame(incomplete(one, [2]));
+  await w.pass(5_000, false);
+  w.watch.alive();
+  await w.pass(10 * TIMEOUT, false);
+  assert.deepEqual([w.refused, w.said().length], [[], 1]);
+});
+
+const INVENTED: Record<string, [lineage: Uint8Array, reason: RegExp]> = {
+  "has others in the place of the first epoch": [forked(zero, 501), /two committees claim/],
+  "begins after the known epoch": [
+    encodeLineage(two.lineage.slice(1)),
+    new RegExp(
+      `begins with epoch 1, after the known epoch 0.* pin ${hex(two.manifest.fingerprint)}$`,
+    ),
+  ],
+};
+
+for (const [what, [lineage, reason]] of Object.entries(INVENTED)) {
+  Deno.test(`a lineage that ${what}, and that no known member signed, ends nobody`, async () => {
+    const w = await watching();
+    assert.equal((await w.insist(lineage, 5 * TIMEOUT, false)).size, 3, "others are asked");
+    assert.equal(w.said().length, 1, "it is said once");
+    assert.match(String(w.said()[0].fields?.reason), reason);
+    assert.deepEqual([w.refused, w.epochs.newest], [[], zero.manifest]);
   });
 }
 
@@ -171,16 +196,16 @@ Deno.test("where nobody claims anything, silence only makes it ask another holde
   assert.equal(registryOf(w.wires), before, "while rounds go on it stays");
 });
 
-Deno.test("of several claims the one that a known member has signed is told", async () => {
-  const w = await watching();
-  registryOf(w.wires)!.frame(forked(zero, 502));
+Deno.test("of several claims the one that a member of the known epoch has signed is told", async () => {
+  const w = await watching(one);
+  registryOf(w.wires)!.frame(lineageOf(other));
   await w.pass(1_000, false);
-  registryOf(w.wires)!.frame(incomplete(one, [2]));
+  registryOf(w.wires)!.frame(incomplete(two, [0]));
   await w.pass(1_000, false);
-  registryOf(w.wires)!.frame(forked(zero, 503));
+  registryOf(w.wires)!.frame(lineageOf(other));
   await w.pass(2 * TIMEOUT, false);
-  assert.equal(w.said().length, 3);
-  assert.match(w.refused[0], new RegExp(`pin ${hex(one.manifest.fingerprint)}`));
+  assert.equal(w.said().length, 2);
+  assert.match(w.refused[0], new RegExp(`pin ${hex(two.manifest.fingerprint)}`));
 });
 
 Deno.test("bytes that are no lineage are no claim, and their holder is passed over", async () => {
