@@ -172,11 +172,12 @@ export class Server {
   /** A server that knows no record asks the aggregators before it opens a round. */
   #ask(): void {
     if (!this.#member.fresh) return;
-    const { manifest, archivist: { options: { epochs } } } = this.options;
+    const { manifest, start, archivist: { options: { epochs, archive } } } = this.options;
     this.#member.recall(true);
     this.#recall = new Recall({
       ...this.options,
       epochs,
+      patient: archive.newest === 0 && start.round === 0,
       over: (newest) => {
         this.#member.recall(false);
         if (newest && equal(newest.manifest.fingerprint, manifest.fingerprint)) {

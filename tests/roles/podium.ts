@@ -6,6 +6,7 @@ import { type Command, encodeCommand } from "../../src/committee/commands.ts";
 import type { Statement } from "../../src/protocol/statements.ts";
 import { signStatement } from "../../src/protocol/statements.ts";
 import { Admissions } from "../../src/roles/admissions.ts";
+import { OTHERS_MS } from "../../src/roles/recall.ts";
 import { memoryArchive } from "../../src/roles/records.ts";
 import type { DeskLimits } from "../../src/roles/limits.ts";
 import { Server } from "../../src/roles/server.ts";
@@ -80,8 +81,9 @@ export class Podium {
     wires.known.push(peerOf("aggregator", play.clients[3].seed));
     this.server.start();
     await wires.pass(1);
-    // The aggregator has no record yet: the log begins.
+    // The aggregator has no record yet, and nobody else comes who has: the log begins.
     wires.to(this.streams.broadcasts)[0].frame(u64(0));
+    await wires.pass(OTHERS_MS);
     for (const s of play.servers.slice(1)) {
       const { instance } = play.manifest;
       const wire = joins(wires, peerOf("server", s.seed), committeeStream(0), instance);
