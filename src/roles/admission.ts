@@ -2,8 +2,9 @@
  * The gate in front of a server's streams: first both sides prove the committee's secret
  * (`src/committee/handshake.ts`), and only then the owner of the stream hears it. A refused peer
  * sees a closed stream; why is in the log here. Each run is one guess at the secret, so whoever
- * fails has to pause, longer each time; and unproven streams are few, short and small. Where servers
- * are attested, nobody comes near the handshake without a ticket that holds, and whose ticket ends
+ * fails has to pause, longer each time; and unproven streams are few, short and small: one of a peer,
+ * and where too many wait the oldest gives way, so that whoever can prove the secret gets to it. Where
+ * servers are attested, nobody comes near the handshake without a ticket that holds, and whose ticket ends
  * is cut.
  */
 import {
@@ -13,6 +14,7 @@ import {
   Dialing,
   MAX_HANDSHAKE_FRAME,
 } from "../committee/handshake.ts";
+import { MAX_CANDIDATES } from "../committee/membership.ts";
 import { hex } from "../protocol/bytes.ts";
 import { ProtocolError } from "../protocol/errors.ts";
 import type { Environment } from "../universe/environment.ts";
@@ -20,7 +22,7 @@ import type { Network, Peer, Stream, StreamEvents, StreamKind } from "../univers
 
 /** How long a handshake may take. */
 export const HANDSHAKE_MS = 5_000;
-/** Streams of one kind that may be unproven at a time, from all peers together. */
+/** Streams of one kind that may be unproven at a time, of all who never proved the secret here. */
 export const MAX_UNPROVEN = 32;
 /** Runs that a peer may fail before it has to pause. */
 export const FREE_FAILURES = 3;
@@ -28,6 +30,8 @@ export const FREE_FAILURES = 3;
 export const PAUSE_MS = 1_000, MAX_PAUSE_MS = 60_000;
 /** Peers of which failures are remembered. */
 const MAX_TRACKED = 1_024;
+/** Peers that proved the secret, of whom that is remembered. */
+export const MAX_INSIDERS: number = MAX_CANDIDATES;
 
 /** How long a server may come without a ticket before that is logged: its ticket may be on the way. */
 const UNATTESTED_MS = 5_000;
@@ -68,7 +72,10 @@ type Step = (frame: Uint8Array) => boolean;
 /** See the module comment. */
 export class Gate {
   readonly #tries = new Map<string, Tries>();
-  readonly #unproven = new Map<string, number>();
+  /** What ends unproven streams: by kind, then by peer, oldest first. */
+  readonly #unproven = new Map<string, Map<string, () => void>>();
+  /** Who proved the secret once, latest last: their streams give way to nobody. */
+  readonly #insiders = new Set<string>();
   /** Streams of those who are in, by peer. */
   readonly #proven = new Map<string, Set<Stream>>();
   /** Since when a peer has come without a ticket. */
@@ -103,12 +110,11 @@ export class Gate {
       if (!this.#attested(stream, kind)) return undefined;
       const wait = (this.#tries.get(peer.id)?.until ?? 0) - clock.now();
       if (wait > 0) throw new ProtocolError("mismatch", `may try the secret again in ${wait} ms`);
-      const unproven = this.#unproven.get(kind.name) ?? 0;
-      if (unproven >= MAX_UNPROVEN) {
-        throw new ProtocolError("range", `${unproven} other streams are unproven, at most that`);
-      }
-      this.#unproven.set(kind.name, unproven + 1);
-      const done = () => this.#unproven.set(kind.name, this.#unproven.get(kind.name)! - 1);
+      let gaveWay = false;
+      const done = this.#waits(kind, peer, () => {
+        gaveWay = true;
+        stream.close("another one took its place");
+      });
       const channel = channelOf(instance, kind, peer, network.self);
       const answering = new Answering(random, channel, secrets);
       let frames = 0;
@@ -116,8 +122,24 @@ export class Gate {
         stream.send(++frames === 1 ? answering.reply(frame) : answering.finish(frame));
         return frames === 2;
       };
-      return this.#handshake(stream, kind, step, accept, () => frames === 2, done);
+      // Who says nothing failed too: a place was held for it.
+      return this.#handshake(stream, kind, step, accept, () => !gaveWay, done);
     });
+  }
+
+  /** An unproven stream has a place; the returned function gives it back. */
+  #waits({ name }: StreamKind, { id }: Peer, end: () => void): () => void {
+    const all = this.#unproven.get(name) ?? new Map<string, () => void>();
+    this.#unproven.set(name, all);
+    const strangers = [...all.keys()].filter((other) => !this.#insiders.has(other));
+    const full = !this.#insiders.has(id) && strangers.length >= MAX_UNPROVEN;
+    const gives = all.has(id) ? id : full ? strangers[0] : undefined;
+    if (gives !== undefined) {
+      all.get(gives)!();
+      all.delete(gives);
+    }
+    all.set(id, end);
+    return () => void (all.get(id) === end && all.delete(id));
   }
 
   /** Wraps what listens to a stream that this server opened, as `serve` does. */
@@ -228,6 +250,11 @@ export class Gate {
   #passed({ id }: Peer): void {
     const tries = this.#tries.get(id);
     if (tries) Object.assign(tries, { failures: 0, until: 0 });
+    this.#insiders.delete(id);
+    this.#insiders.add(id);
+    if (this.#insiders.size > MAX_INSIDERS) {
+      this.#insiders.delete(this.#insiders.keys().next().value!);
+    }
   }
 
   #failed({ id }: Peer): void {

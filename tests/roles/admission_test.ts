@@ -8,7 +8,7 @@ import {
   MAX_UNPROVEN,
   PAUSE_MS,
 } from "../../src/roles/admission.ts";
-import { hex } from "../../src/protocol/bytes.ts";
+import { concat, hex, u64 } from "../../src/protocol/bytes.ts";
 import { PRESETS } from "../../src/protocol/parameters.ts";
 import { committeeStream, genesisStream } from "../../src/roles/streams.ts";
 import type { Peer } from "../../src/universe/network.ts";
@@ -86,13 +86,13 @@ Deno.test("gate: whom the owner refuses gets no share", () => {
 Deno.test("gate: a guess is a connection, and after some failures there are pauses that grow", async () => {
   const { wires } = gate();
   const pauses: number[] = [];
+  await fails(wires, ONE);
   for (let n = 0; n < 12; n++) {
-    await fails(wires, ONE);
     let pause = 0;
     for (;; pause += 500) {
       try {
         joins(wires, TWO, COMMITTEE, INSTANCE).close(); // another peer does not wait
-        wires.dial(ONE, COMMITTEE).close();
+        await fails(wires, ONE);
         break;
       } catch (error) {
         assert.match(String(error), /again/);
@@ -107,24 +107,75 @@ Deno.test("gate: a guess is a connection, and after some failures there are paus
       n + 1 < FREE_FAILURES ? 0 : Math.min(PAUSE_MS * 2 ** (n + 1 - FREE_FAILURES), MAX_PAUSE_MS),
   );
   assert.deepEqual(pauses, expected);
+  await wires.pass(MAX_PAUSE_MS);
   joins(wires, ONE, COMMITTEE, INSTANCE);
   await fails(wires, ONE);
   assert.ok(wires.dial(ONE, COMMITTEE), "success forgives what was before");
 });
 
+const stranger = (n: number) => peerOf("server", concat(u64(100 + n), new Uint8Array(24)));
+
 Deno.test("gate: unproven streams are few, short and small", async () => {
   const { wires } = gate();
   const silent = Array.from(
     { length: MAX_UNPROVEN },
-    (_, n) => wires.dial(peerOf("server", SEED(100 + n)), COMMITTEE),
+    (_, n) => wires.dial(stranger(n), COMMITTEE),
   );
-  assert.throws(() => wires.dial(ONE, COMMITTEE), /unproven/);
   await wires.pass(HANDSHAKE_MS);
   assert.ok(silent.every(({ closed }) => closed?.includes(`within ${HANDSHAKE_MS} ms`)));
   const wire = wires.dial(ONE, COMMITTEE);
   wire.frame(new Uint8Array(97));
   assert.match(wire.closed!, /over 96 bytes/);
 });
+
+Deno.test("gate: however many say nothing, who proves the secret gets to it", async () => {
+  const { wires } = gate();
+  const silent = Array.from({ length: 3 * MAX_UNPROVEN }, (_, n) => {
+    const wire = wires.dial(stranger(n), COMMITTEE);
+    joins(wires, stranger(1_000 + n), COMMITTEE, INSTANCE);
+    return wire;
+  });
+  const open = silent.filter(({ closed }) => closed === undefined);
+  assert.deepEqual(open, silent.slice(1 - MAX_UNPROVEN), "the oldest gave way");
+  await Promise.resolve();
+  for (let tries = 0; tries < FREE_FAILURES; tries++) wires.dial(stranger(0), COMMITTEE);
+  assert.ok(wires.dial(stranger(0), COMMITTEE), "who gave way failed nothing");
+});
+
+Deno.test("gate: a peer has one unproven stream, the newest", () => {
+  const { wires } = gate(), first = wires.dial(stranger(0), COMMITTEE);
+  const rest = Array.from(
+    { length: MAX_UNPROVEN - 1 },
+    (_, n) => wires.dial(stranger(n + 1), COMMITTEE),
+  );
+  const second = wires.dial(stranger(0), COMMITTEE);
+  assert.match(first.closed!, /took its place/);
+  assert.deepEqual([second, ...rest].filter(({ closed }) => closed !== undefined), []);
+});
+
+Deno.test("gate: who proved the secret once keeps its place while others push", async () => {
+  const { wires } = gate();
+  joins(wires, ONE, COMMITTEE, INSTANCE).close();
+  await Promise.resolve();
+  const wire = wires.dial(ONE, COMMITTEE);
+  for (let n = 0; n < 2 * MAX_UNPROVEN; n++) wires.dial(stranger(n), COMMITTEE);
+  assert.equal(wire.closed, undefined);
+});
+
+for (const leaves of [true, false]) {
+  const how = leaves ? "leaves" : "says nothing";
+  Deno.test(`gate: who ${how} before the proof pauses, like who says something wrong`, async () => {
+    const { wires } = gate();
+    for (let n = 0; n < FREE_FAILURES; n++) {
+      const wire = wires.dial(ONE, COMMITTEE);
+      if (leaves) wire.close("closed by the peer");
+      await wires.pass(leaves ? 1 : HANDSHAKE_MS);
+    }
+    assert.throws(() => wires.dial(ONE, COMMITTEE), /again in/);
+    await wires.pass(PAUSE_MS);
+    assert.ok(wires.dial(ONE, COMMITTEE));
+  });
+}
 
 Deno.test("gate: garbage ends the stream and nothing else, whatever it is", async () => {
   const { wires, heard } = gate();
