@@ -19,8 +19,8 @@ const MANIFEST_FILE = "manifest";
 await runRole("server", Deno.args, async (p) => {
   const { options, environment, instance: { id: instance }, up, onStop, fail } = p;
   const { admission, data, preset, committeeSize: size, connectTimeout: remindMs } = options;
-  const { etcd: url } = options;
-  const folder = data === undefined ? memoryFolder() : openFolder(data, { fail });
+  const { etcd: url } = options, { observe } = environment;
+  const folder = data === undefined ? memoryFolder() : openFolder(data, { fail, observe });
   onStop(() => folder.close());
   const raft = await raftEngine(environment), archive = folder.archive("archive");
   const { tickets, admissions } = await admittingOf({ ...p, folder, records: archive });

@@ -105,6 +105,19 @@ export function exit(code: ExitCode): never {
   Deno.exit(code);
 }
 
+/**
+ * Calls `handler` with every error that nothing caught, in a timer or a promise. Where it answers
+ * true the process goes on; else the platform ends it, with the error's trace and exit code 1.
+ */
+export function onUncaught(handler: (error: unknown) => boolean): void {
+  globalThis.addEventListener("error", (event) => {
+    if (handler(event.error)) event.preventDefault();
+  });
+  globalThis.addEventListener("unhandledrejection", (event) => {
+    if (handler(event.reason)) event.preventDefault();
+  });
+}
+
 /** What asked the process to stop. */
 export type StopReason = "SIGTERM" | "SIGINT" | "stdin";
 

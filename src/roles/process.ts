@@ -14,6 +14,7 @@ import {
   errorIsTerminal,
   exit,
   onStop,
+  onUncaught,
   readEnvironment,
   readFile,
   readTextFile,
@@ -117,6 +118,13 @@ export async function runRole<R extends Role>(
     }
     exit(code);
   };
+  // An error that names its exit code ends the process by it wherever it is thrown: files fail in
+  // timers too. Any other one is a mistake of ours, whose trace is worth more than a clean stop.
+  onUncaught((error) => {
+    if (!ending && exitCodeOf(error) === EXIT.failure) return false;
+    void end(error);
+    return true;
+  });
   try {
     const options = parseOptions(role, args, readEnvironment(SECRET_VARIABLES), readTextFile);
     if ("help" in options) {

@@ -33,8 +33,10 @@ type Process = RoleProcess<"reader">;
 
 /** Prints every record once, over all starts of the process. */
 export async function followLog(p: Process): Promise<void> {
-  const { options: { data, from, json, listen }, print } = p;
-  const folder = data === undefined ? memoryFolder() : openFolder(`${data}/reader`);
+  const { options: { data, from, json, listen }, environment: { observe }, fail, print } = p;
+  const folder = data === undefined
+    ? memoryFolder()
+    : openFolder(`${data}/reader`, { fail, observe });
   p.onStop(() => folder.close());
   const place = folder.file("place");
   const after = from === undefined ? place.load() : undefined;

@@ -1,5 +1,5 @@
 /** The real clock, randomness, environment and stop: in this process and in children of it. */
-import { deepEqual, equal, notDeepEqual, ok, throws } from "node:assert/strict";
+import { deepEqual, equal, match, notDeepEqual, ok, throws } from "node:assert/strict";
 import { readEnvironment, systemClock, systemRandom } from "../../src/ops/system.ts";
 
 Deno.test("system: the clock tells Unix milliseconds", () => {
@@ -139,6 +139,39 @@ Deno.test("system: the end of standard input stops only who asked for it", { ign
   equal(await other.line(), "SIGTERM\n");
   equal((await other.end()).code, 5);
 });
+
+/** A child that ends with 5 where it handles what nothing caught: an error in a timer, or a promise. */
+const UNCAUGHT = `
+  import { exit, onUncaught, systemClock, writeError } from "${SYSTEM}";
+  onUncaught((error) => {
+    if (Deno.args[1] === "bug") return false;
+    systemClock.after(1, () => (writeError("handled: " + error.message), exit(5)));
+    return true;
+  });
+  const fails = () => { throw new Error("the disk is full"); };
+  systemClock.after(1, Deno.args[0] === "timer" ? fails : async () => fails());
+`;
+
+for (const where of ["timer", "promise"]) {
+  Deno.test(
+    `system: what nothing caught in a ${where} is told, and ends the process where it is not handled`,
+    { ignore },
+    async () => {
+      for (
+        const [what, code, says] of [["told", 5, /^handled: the disk is full$/], [
+          "bug",
+          1,
+          /at /,
+        ]] as const
+      ) {
+        const args = runArgs(UNCAUGHT, where, what);
+        const output = await new Deno.Command(Deno.execPath(), { args }).output();
+        equal(output.code, code);
+        match(new TextDecoder().decode(output.stderr), says);
+      }
+    },
+  );
+}
 
 Deno.test("system: time passes evenly, whatever the machine's clock is set to", () => {
   const { now } = Date, before = systemClock.now();

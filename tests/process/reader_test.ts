@@ -3,7 +3,7 @@ import { deepEqual, equal, match, ok } from "node:assert/strict";
 import { dataFolder, reader } from "../../testnet/command.ts";
 import { parseRecord } from "../../testnet/record.ts";
 import { Random } from "../protocol/random.ts";
-import { Instance } from "./instance.ts";
+import { Instance, type Node } from "./instance.ts";
 
 /** SIGKILLs of the reader. */
 const KILLS = 8;
@@ -86,4 +86,28 @@ Deno.test("a reader that is killed at any moment prints every record, and at mos
     equal(code, 5);
     match(error!, /is damaged/);
   });
+
+  await t.step(
+    "files that fail while it runs: exit 5 and why, of a reader and of a server",
+    async () => {
+      const fails = async (node: Node, file: string) => {
+        // What is replaced is written under this name first. One that is there is renamed at once.
+        for (let made = false; !made;) {
+          try {
+            Deno.mkdirSync(`${file}.new`);
+            made = true;
+          } catch (error) {
+            if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+          }
+        }
+        equal((await node.child.ended).code, 5, node.log);
+        match(node.log, /^zipnet: .* cannot be used as data folder: Is a directory/m);
+        equal(/^ +at /m.test(node.log), false, "no trace");
+      };
+      const node = it.run(reader(it.site, 9, bootstrap));
+      await it.until("a record", () => node.records.length > 0, node);
+      await fails(node, `${dataFolder(it.site, "reader", 9)}/reader/place`);
+      await fails(it.servers[1], `${dataFolder(it.site, "server", 1)}/state-0`);
+    },
+  );
 });
