@@ -76,18 +76,28 @@ export function readFile(path: string): Uint8Array {
   return Deno.readFileSync(path);
 }
 
-/** Writes a line to standard error, whole. A closed one is ignored: a log must not end a role. */
+/**
+ * Writes a line to standard error, whole. Where that is closed, or its disk is full, the line is
+ * lost: a log must not end a role, nor what it was doing.
+ */
 export function writeError(line: string): void {
   try {
     writeAll(Deno.stderr, line);
-  } catch (error) {
-    if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+  } catch {
+    return; // there is nowhere left to say so
   }
 }
 
-/** Writes a line to standard output, whole; throws when it is closed. */
-export function writeOutput(line: string): void {
-  writeAll(Deno.stdout, line);
+/** Writes a line to standard output, whole; false where nobody reads it any more. Else it throws. */
+export function writeOutput(line: string): boolean {
+  try {
+    writeAll(Deno.stdout, line);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    const { message } = error as Error;
+    throw new Error(`standard output cannot be written: ${message}`, { cause: error });
+  }
 }
 
 /** True if logs are read on a terminal: then text, else JSON, is their default. */

@@ -159,12 +159,12 @@ export async function runRole<R extends Role>(
     }
     const print = (line: string) => {
       try {
-        writeOutput(line);
-        return true;
-      } catch {
+        if (writeOutput(line)) return true;
         void end(); // nobody reads any more: that is a clean stop
-        return false;
+      } catch (error) {
+        void end(error); // what was to be read is lost
       }
+      return false;
     };
     if (local({ options, signer: self, instance, print })) return await end();
     const told = telemetry(role, instance, options.metrics, {
@@ -214,7 +214,7 @@ export async function runRole<R extends Role>(
         const { id, addresses } = network.self;
         // A client's and a reader's output is for people, unless it is asked for as JSON.
         if (!("json" in options) || options.json) {
-          writeOutput(`${JSON.stringify({ up: true, role, peer: id, addresses })}\n`);
+          print(`${JSON.stringify({ up: true, role, peer: id, addresses })}\n`);
         }
         observe("info", "zipnet up", {
           universe: options.universe,
