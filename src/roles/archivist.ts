@@ -3,6 +3,7 @@
  * one before. What the archive lacks (a disk that was wiped, a crash before a record was written, a
  * member that is new) comes from others, verified, until it links up with what is certified here.
  */
+import { StoreError } from "../ops/files.ts";
 import { equal } from "../protocol/bytes.ts";
 import { checkLink, genesis, type Head, headOf, type Verified } from "../protocol/chain.ts";
 import { ProtocolError } from "../protocol/errors.ts";
@@ -44,7 +45,7 @@ export class Archivist {
   /** The newest record that the archive held at the start. */
   readonly newest: Verified | undefined;
 
-  /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
+  /** Throws a `StoreError` where the newest record of the archive is not of this committee. */
   constructor(readonly options: ArchivistOptions) {
     const { archive, epochs } = options;
     this.#manifest = epochs.all[0];
@@ -57,8 +58,9 @@ export class Archivist {
       this.#head = headOf(this.newest.record, this.#manifest);
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error;
-      throw new ProtocolError(
-        error.code,
+      // No peer is at fault, whatever was just heard from one: this process cannot go on.
+      throw new StoreError(
+        "damaged",
         `record ${archive.newest}, the newest of the archive, does not verify ` +
           `(${error.message}): move the archive away, and it comes from the other servers`,
       );

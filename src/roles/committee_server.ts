@@ -125,14 +125,16 @@ export class CommitteeServer {
   #reads({ epochs, lineage }: Formed) {
     const { network, environment } = this.options, archive = this.#archive;
     const manifests = epochs.map(({ manifest }) => manifest);
-    archive.describe(lineage);
     if (this.#log) {
+      archive.describe(lineage);
       this.#log.epochs.adopt(manifests);
       return this.#log;
     }
     const known = new Epochs(manifests);
     const feed = new Feed(known.root, archive), grown = () => feed.grown();
     const archivist = new Archivist({ network, environment, epochs: known, archive, grown });
+    // Not before: what it holds may be of another committee, and is verified with that.
+    archive.describe(lineage);
     feed.serve(network, known.parameters);
     archivist.start();
     return this.#log = { epochs: known, archivist, feed };

@@ -30,7 +30,7 @@ export class Mirror {
   readonly #archivist: Archivist | undefined;
   #shown = 0;
 
-  /** Throws a `ProtocolError` where the newest record of the archive is not of this committee. */
+  /** Throws a `StoreError` where the newest record of the archive is not of this committee. */
   constructor(readonly options: MirrorOptions) {
     const { network, committee: { epochs, lineage }, archive } = options;
     this.#feed = new Feed(epochs.root, archive);

@@ -15,7 +15,7 @@ async function prints(stream: "stdout" | "stderr", error: string) {
       print(options.instance + "\\n");
       return true;
     };
-    await runRole("reader", ["--instance=example", "--tcb=UpToDate"], undefined, undefined, local);
+    await runRole("reader", ["--instance=example"], undefined, undefined, local);
   `;
   const output = await new Deno.Command(Deno.execPath(), {
     args: [

@@ -8,6 +8,8 @@ import { type Archive, MAX_KEPT_RECORDS, memoryArchive } from "../../src/roles/r
 import { SimulatedInstance } from "../../src/roles/simulated.ts";
 import type { DurableDisk } from "../../src/roles/simulated_disk.ts";
 import type { Network } from "../../src/universe/network.ts";
+import { Play } from "../protocol/play.ts";
+import { extendLog } from "../roles/log.ts";
 import { readArchived } from "../../src/roles/archived.ts";
 
 /** An instance whose servers keep everything. */
@@ -172,4 +174,24 @@ Deno.test("where all lost a part of the log, the archives and a reader go on aft
   assert.deepEqual(missed, [[0, first]]);
   assert.ok(archives.every(({ oldest }) => oldest === first), `${archives.map((a) => a.oldest)}`);
   assert.equal(gaps.filter((gap) => /server . *: history lost/.test(gap)).length, 3, `${gaps}`);
+});
+
+Deno.test("a server with the archive of another committee ends, and says what to do", async () => {
+  const play = new Play(79), [{ round, bytes }] = extendLog(play, 1);
+  let described = false;
+  const foreign = Object.assign(memoryArchive(), { describe: () => void (described = true) });
+  foreign.append(round, bytes);
+  const failures: string[] = [];
+  const it = new SimulatedInstance({
+    seed: 79,
+    clients: 3,
+    archive: (server) => server === 1 ? foreign : memoryArchive(),
+    observe: (who, _level, event, { reason } = {}) => {
+      if (event === "server failed") failures.push(`${who}: ${reason}`);
+    },
+  });
+  await it.start();
+  assert.ok(await it.run(() => failures.length > 0, 60_000), "it waits for ever");
+  assert.match(failures[0], /^server 1: record 1, the newest of the archive, .*move the archive/);
+  assert.equal(described, false, "the committee that it verifies with is still beside it");
 });
