@@ -6,10 +6,11 @@
 import type { Environment } from "../universe/environment.ts";
 import { isLocal, ServeError } from "./health.ts";
 import type { BindAddress } from "./kinds.ts";
+import { Watcher } from "./watcher.ts";
 
-/** Events that are kept for who comes later, and their characters in all. */
+/** Events that are kept for who comes later, and their bytes in all. */
 const MAX_EVENTS = 256, MAX_KEPT = 4 * 2 ** 20;
-/** Who may watch at one time, and bytes that may wait for one of them before it is cut. */
+/** Who may watch at one time, and bytes that may wait for one of them beside what was kept. */
 const MAX_WATCHERS = 64, MAX_WAITING = 2 * 2 ** 20;
 /** How often something is sent, so that a watcher who is gone is noticed. */
 const BEAT_MS = 15_000;
@@ -41,17 +42,17 @@ export interface PageOptions {
 
 interface Event {
   readonly id: number;
-  readonly text: string;
+  readonly bytes: Uint8Array;
 }
 
 /** See the module comment. */
 export class Page {
-  readonly #watchers = new Set<ReadableStreamDefaultController<Uint8Array>>();
+  readonly #watchers = new Set<Watcher>();
   readonly #encoder = new TextEncoder();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
   #events: Event[] = [];
   #kept = 0;
-  #first = "";
+  #first: Uint8Array = new Uint8Array(0);
   #cancel = () => {};
 
   /** Serves from now on. Throws a `ServeError` where the address cannot be had. */
@@ -77,19 +78,19 @@ export class Page {
 
   /** Says once what is shown here; whoever comes hears it first. */
   introduce(name: string, data: string): void {
-    this.#first = `event: ${name}\ndata: ${data}\n\n`;
+    this.#first = this.#encoder.encode(`event: ${name}\ndata: ${data}\n\n`);
     this.#send(this.#first);
   }
 
   /** One more event, in one line; its number is greater than any before. */
   publish(id: number, name: string, data: string): void {
-    const text = `id: ${id}\nevent: ${name}\ndata: ${data}\n\n`;
-    this.#events.push({ id, text });
-    this.#kept += text.length;
+    const bytes = this.#encoder.encode(`id: ${id}\nevent: ${name}\ndata: ${data}\n\n`);
+    this.#events.push({ id, bytes });
+    this.#kept += bytes.length;
     while (this.#events.length > MAX_EVENTS || (this.#kept > MAX_KEPT && this.#events.length > 1)) {
-      this.#kept -= this.#events.shift()!.text.length;
+      this.#kept -= this.#events.shift()!.bytes.length;
     }
-    this.#send(text);
+    this.#send(bytes);
   }
 
   /** Ends all connections. */
@@ -123,33 +124,30 @@ export class Page {
     const last = /^\d{1,15}$/.test(asked) ? Number(asked) : -1;
     // Who was further than this page is saw another one: it begins anew.
     const newest = this.#events.at(-1)?.id ?? -1, after = last <= newest ? last : -1;
-    const missed = this.#events.filter(({ id }) => id > after).map(({ text }) => text);
-    let own: ReadableStreamDefaultController<Uint8Array>;
-    const body = new ReadableStream<Uint8Array>({
-      start: (controller) => {
-        own = controller;
-        this.#watchers.add(controller);
-        controller.enqueue(this.#encoder.encode(`retry: 1000\n\n${this.#first}${missed.join("")}`));
-      },
-      cancel: () => void this.#watchers.delete(own),
-    }, { highWaterMark: MAX_WAITING + MAX_KEPT, size: (chunk) => chunk!.byteLength });
-    return new Response(body, { headers: { ...HEADERS, "content-type": "text/event-stream" } });
+    const missed = this.#events.filter(({ id }) => id > after).map(({ bytes }) => bytes);
+    const first = [this.#encoder.encode("retry: 1000\n\n"), this.#first, ...missed];
+    const { clock } = this.options.environment;
+    const watcher: Watcher = new Watcher(
+      first.filter(({ length }) => length > 0),
+      MAX_KEPT + MAX_WAITING,
+      clock,
+      () => this.#watchers.delete(watcher),
+    );
+    this.#watchers.add(watcher);
+    return new Response(watcher.body as ReadableStream<Uint8Array<ArrayBuffer>>, {
+      headers: { ...HEADERS, "content-type": "text/event-stream" },
+    });
   }
 
-  #send(text: string): void {
-    const bytes = this.#encoder.encode(text);
+  #send(bytes: Uint8Array): void {
     for (const watcher of this.#watchers) {
-      if ((watcher.desiredSize ?? 0) > bytes.length) watcher.enqueue(bytes);
-      else {
-        this.#watchers.delete(watcher);
-        watcher.error(new Error("too slow"));
-      }
+      if (!watcher.send(bytes)) this.#watchers.delete(watcher);
     }
   }
 
   #beat(): void {
     this.#cancel = this.options.environment.clock.after(BEAT_MS, () => {
-      this.#send(": here\n\n");
+      this.#send(this.#encoder.encode(": here\n\n"));
       this.#beat();
     });
   }

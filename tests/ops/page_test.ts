@@ -75,6 +75,9 @@ Deno.test("page: what is kept and who may watch is bounded", async () => {
   assert.equal((await events(base, 256)).length, 256);
   for (let id = 1_001; id <= 1_010; id++) page.publish(id, "round", "x".repeat(2 ** 20));
   assert.ok((await events(base, 3)).length <= 4, "at most 4 MiB are kept");
+  for (let id = 1_101; id <= 1_110; id++) page.publish(id, "round", "中".repeat(2 ** 19));
+  const kept = await events(base, 2);
+  assert.deepEqual(kept.map((event) => /id: (\d+)/.exec(event)?.[1]), ["1109", "1110"], "in bytes");
   const open = [];
   for (let i = 0; i < 64; i++) open.push(await fetch(`${base}events`));
   const refused = await fetch(`${base}events`);
