@@ -40,16 +40,16 @@ export const measurements: Kind<readonly Uint8Array[]> = {
 };
 
 /** Entries of one list of sources. */
-export const MAX_SOURCES = 16;
+export const MAX_LISTED = 8;
 
 /** Files and URLs, in order. A URL with a user or password is refused, and never shown. */
 export const sources: Kind<readonly string[]> = {
   placeholder: "FILE|URL,...",
-  expected: `1 to ${MAX_SOURCES} files and http or https URLs without user and password, ` +
+  expected: `1 to ${MAX_LISTED} files and http or https URLs without user and password, ` +
     "comma-separated",
   read(text) {
     const given = text.split(",").map((value) => value.trim());
-    const fits = given.length <= MAX_SOURCES && given.every(isSource);
+    const fits = given.length <= MAX_LISTED && given.every(isSource);
     if (fits) return given;
     throw new Malformed(undefined, text.includes("@"));
   },

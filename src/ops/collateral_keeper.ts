@@ -18,6 +18,8 @@ import type { Store } from "./store.ts";
 export const LOOK_MS = 60_000;
 /** The shortest and the longest wait after a family could not be renewed, ms; it doubles. */
 export const RETRY_MS = 60_000, MAX_RETRY_MS = 3_600_000;
+/** After so many failures in a row a family that was never had gives way to another one. */
+export const TRIES = 3;
 /** Name of the marks in a data folder. */
 export const MARKS_NAME = "collateral";
 
@@ -77,15 +79,23 @@ export class CollateralKeeper {
 
   /**
    * Keeps a family fresh from now on though no quote of it comes, as that of the own machine. Ends
-   * when all sources were asked for it, or at once if it is fresh. Of more than `MAX_FAMILIES` such
-   * families further ones are passed over.
+   * when all sources were asked for it, or at once if it is fresh. Anyone can make up a quote, so of
+   * more than `MAX_FAMILIES` such families the one that was asked for in vain most often gives way;
+   * where each may still be had the further one is passed over.
    */
   want(family: Family): Promise<void> {
     const wanted = [...this.#watched.values()].filter((it) => it.wanted);
     const known = wanted.some((it) => familyName(it.family) === familyName(family));
-    if (known || wanted.length >= MAX_FAMILIES) return this.#work;
+    if (known || (wanted.length >= MAX_FAMILIES && !this.#makeRoom(wanted))) return this.#work;
     this.#watch(family).wanted = true;
     return this.#look();
+  }
+
+  #makeRoom(wanted: readonly Watched[]): boolean {
+    const [vain] = wanted
+      .filter(({ family, failures }) => failures >= TRIES && !this.book.lifetime(family))
+      .sort((a, b) => b.failures - a.failures);
+    return vain !== undefined && this.#watched.delete(familyName(vain.family));
   }
 
   /** One look after the other: each sees what the one before brought. */

@@ -15,9 +15,10 @@ import {
   pcsUrls,
 } from "../attest/pcs.ts";
 import type { Clock, Observe } from "../universe/environment.ts";
+import { MAX_LISTED } from "./attestation_kinds.ts";
 
-/** Sources of a process. */
-export const MAX_SOURCES = 8;
+/** Sources of a process: those that its operator lists, and its own platform's. */
+export const MAX_SOURCES: number = MAX_LISTED + 1;
 /** How long a service may take for all that it is asked at once, ms. */
 export const SERVICE_MS = 15_000;
 

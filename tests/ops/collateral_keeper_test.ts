@@ -13,6 +13,7 @@ import {
   LOOK_MS,
   MAX_RETRY_MS,
   RETRY_MS,
+  TRIES,
 } from "../../src/ops/collateral_keeper.ts";
 import type { CollateralSource } from "../../src/ops/collateral_source.ts";
 import { StoreError } from "../../src/ops/files.ts";
@@ -233,6 +234,26 @@ Deno.test("keeper: wanted families are each asked for, up to a bound", async () 
     await stage.keeper.want({ fmspc: i.toString(16).padStart(12, "0"), ca: "processor" });
   }
   equal(new Set(stage.first.asked).size, MAX_FAMILIES);
+});
+
+Deno.test("keeper: families that nobody has give way to one that is wanted, and it to none of them", async () => {
+  const stage = new Stage(), { book } = stage.keeper;
+  const invent = (i: number) =>
+    stage.keeper.want({ fmspc: i.toString(16).padStart(12, "0"), ca: "processor" });
+  await stage.keeper.start();
+  for (let i = 0; i < MAX_FAMILIES; i++) await invent(i);
+  stage.first.answer = issued(NOW);
+  await stage.keeper.want(FAMILY);
+  deepEqual(stage.first.asked.includes(familyName(FAMILY)), false, "the others may yet be had");
+  stage.first.answer = undefined;
+  while (stage.first.asked.length < TRIES * MAX_FAMILIES) await stage.clock.turn(LOOK_MS);
+  stage.first.answer = issued(NOW);
+  await stage.keeper.want(FAMILY);
+  deepEqual(book.families(), [FAMILY]);
+  const before = stage.first.asked.length;
+  for (let i = 0; i < 2 * MAX_FAMILIES; i++) await invent(1_000 + i);
+  deepEqual(book.families(), [FAMILY]);
+  ok(stage.first.asked.length - before < MAX_FAMILIES, "what is new has its tries too");
 });
 
 Deno.test("keeper: once stopped it does nothing", async () => {

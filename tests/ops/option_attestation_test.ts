@@ -1,6 +1,6 @@
 /** Who is admitted and what quotes must show: values that no row takes, and rows that contradict. */
 import { MAX_ALLOWED } from "../../src/attest/policy.ts";
-import { MAX_JWT_BYTES, MAX_SOURCES } from "../../src/ops/attestation_kinds.ts";
+import { MAX_JWT_BYTES, MAX_LISTED } from "../../src/ops/attestation_kinds.ts";
 import { DEV, type Refusal, SECRET, testRefusals } from "./refusal.ts";
 
 const list = (file: string) => ["--admission=list", `--clients=${file}`];
@@ -283,9 +283,9 @@ testRefusals([
   [
     "too many sources",
     "client",
-    [`--collateral=${Array(MAX_SOURCES + 1).fill("f")}`],
+    [`--collateral=${Array(MAX_LISTED + 1).fill("f")}`],
     {},
-    "expected 1 to 16 files",
+    "expected 1 to 8 files",
   ],
   [
     "collateral at a reader",
