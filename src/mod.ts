@@ -131,7 +131,11 @@ export interface Submitter {
   close(): Promise<void>;
 }
 
-/** Messages in the order of the log, each once, from verified records; as `Submitter` over changes. */
+/**
+ * Messages in the order of the log, each once, from verified records; as `Submitter` over changes.
+ * Of several iterations the slowest holds back the others; one that takes nothing for a minute while
+ * another waits for it ends with `Shutdown`.
+ */
 export interface Reader extends AsyncIterable<Message> {
   /** The verified records themselves, in order. */
   records(): AsyncIterable<PublishedRecord>;
@@ -257,7 +261,7 @@ export class Zipnet {
       alive: watch.alive,
       refused,
     });
-    return this.#keep({
+    return await this.#keep({
       send(message, options) {
         if (gone) throw gone;
         try {
@@ -300,7 +304,7 @@ export class Zipnet {
     const environment = this.#environment, random = environment.random(32);
     const { network, committee, epochs, follow, stop } = await this.#join("reader", random, listen);
     const mirror = listen.length > 0 ? new Mirror({ network, environment, committee }) : undefined;
-    const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS);
+    const backlog = new Backlog<PublishedRecord>(MAX_WAITING_RECORDS, environment.clock);
     const end = (error?: Protocol | Refused) => {
       watch.stop();
       role.stop();
@@ -318,7 +322,7 @@ export class Zipnet {
       stopped: end,
     });
     const records = () => backlog.iterate();
-    return this.#keep({
+    return await this.#keep({
       records,
       async *[Symbol.asyncIterator]() {
         for await (const { messages } of records()) yield* messages;
@@ -330,7 +334,7 @@ export class Zipnet {
     });
   }
 
-  /** Closes every submitter and reader. Idempotent. */
+  /** Closes every submitter and reader; who still joins rejects with `Shutdown`. Idempotent. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#open].map((each) => each.close()));
@@ -357,9 +361,19 @@ export class Zipnet {
     }, listen);
   }
 
-  #keep<T extends { close(): Promise<void> }>(closable: T): T {
-    this.#open.add(closable);
-    return closable;
+  /** Closes it with the binding, also where that was closed while this one joined. */
+  async #keep<T extends { close(): Promise<void> }>(closable: T): Promise<T> {
+    const close = async () => {
+      await closable.close();
+      this.#open.delete(kept);
+    };
+    const kept: T = { ...closable, close };
+    if (this.#closed) {
+      await close();
+      throw new Shutdown("this binding is closed");
+    }
+    this.#open.add(kept);
+    return kept;
   }
 }
 

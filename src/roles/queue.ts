@@ -1,4 +1,5 @@
 /** What waits for one slow iteration, with a bound past which the iteration fails rather than lose. */
+import type { Clock } from "../universe/environment.ts";
 import { Shutdown } from "./errors.ts";
 
 /** Items pushed at one end, and iterated at the other. */
@@ -49,39 +50,52 @@ export class Queue<T> {
   }
 }
 
+/** How long an iteration may take nothing while it holds others back that wait for more, ms. */
+export const ABANDONED_MS = 60_000;
+
 /**
  * Items for any number of iterations, each of which gets what was pushed since the one before it
  * began, or, the first, since the start. While half of `bound` wait for the slowest, `push` answers
- * with a promise of room.
+ * with a promise of room. One that takes nothing more was abandoned, for all that can be told: where
+ * another waits for it, it ends with `Shutdown`.
  */
 export class Backlog<T> {
-  readonly #queues = new Set<Queue<T>>();
+  /** When something was taken last, or the iteration began. */
+  readonly #queues = new Map<Queue<T>, number>();
   /** What came before anyone iterated. */
   #early: T[] = [];
   #held: (() => void)[] = [];
   #end: { readonly error?: Error } | undefined;
+  #cancel: (() => void) | undefined;
 
-  constructor(readonly bound: number) {}
+  constructor(readonly bound: number, readonly clock: Pick<Clock, "now" | "after">) {}
 
   /** Adds an item; a promise resolves once there is room for the next. */
   push(item: T): void | Promise<void> {
     if (this.#queues.size === 0) this.#early.push(item);
-    for (const queue of this.#queues) queue.push(item);
-    if (!this.#room) return new Promise((go) => this.#held.push(go));
+    for (const queue of this.#queues.keys()) queue.push(item);
+    if (this.#room) return;
+    this.#watch();
+    return new Promise((go) => this.#held.push(go));
   }
 
   /** Ends every iteration, with an error if given; later ones end at once. */
   end(error?: Error): void {
     this.#end ??= { error };
-    for (const queue of this.#queues) queue.end(error);
+    this.#cancel?.();
+    for (const queue of this.#queues.keys()) queue.end(error);
   }
 
   /** A new iteration. */
   iterate(): AsyncGenerator<T> {
-    const queue = new Queue<T>(this.bound, () => this.#taken());
+    const queue: Queue<T> = new Queue<T>(this.bound, () => {
+      if (this.#queues.has(queue)) this.#queues.set(queue, this.clock.now());
+      this.#taken();
+    });
     for (const item of this.#early.splice(0)) queue.push(item);
     if (this.#end) queue.end(this.#end.error);
-    this.#queues.add(queue);
+    this.#queues.set(queue, this.clock.now());
+    if (!this.#room) this.#watch();
     return queue.drain(() => {
       this.#queues.delete(queue);
       this.#taken();
@@ -89,11 +103,32 @@ export class Backlog<T> {
   }
 
   get #room(): boolean {
-    const sizes = [...this.#queues].map(({ size }) => size);
+    const sizes = [...this.#queues.keys()].map(({ size }) => size);
     return 2 * Math.max(this.#early.length, ...sizes) < this.bound;
   }
 
   #taken(): void {
-    if (this.#room) { for (const go of this.#held.splice(0)) go(); }
+    if (!this.#room) return;
+    this.#cancel?.();
+    this.#cancel = undefined;
+    for (const go of this.#held.splice(0)) go();
+  }
+
+  /** Looks now and then, while there is no room, whether it is for one that was abandoned. */
+  #watch(): void {
+    if (this.#cancel || this.#end || this.#queues.size < 2) return;
+    this.#cancel = this.clock.after(ABANDONED_MS, () => {
+      this.#cancel = undefined;
+      const before = this.clock.now() - ABANDONED_MS;
+      if ([...this.#queues.keys()].some(({ size }) => size === 0)) {
+        for (const [queue, at] of this.#queues) {
+          if (at > before || 2 * queue.size < this.bound) continue;
+          queue.end(new Shutdown(`nothing was taken for ${ABANDONED_MS} ms, while others waited`));
+          this.#queues.delete(queue);
+        }
+      }
+      this.#taken();
+      if (!this.#room) this.#watch();
+    });
   }
 }

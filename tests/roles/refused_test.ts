@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 
 import { decodeLineage } from "../../src/protocol/lineage.ts";
-import { Refused, Zipnet } from "../../src/mod.ts";
+import { Refused, Shutdown, Zipnet } from "../../src/mod.ts";
 import { Aggregator } from "../../src/roles/aggregator.ts";
 import { Client } from "../../src/roles/client.ts";
 import { ReaderRole } from "../../src/roles/reader.ts";
@@ -109,6 +109,19 @@ Deno.test("a program's submitter ends with `Refused`, and says so to who sends",
   );
   await bound.close();
 });
+
+for (const what of ["submitter", "reader"] as const) {
+  Deno.test(`a ${what} that still joins when its program closes is not opened any more`, async () => {
+    const { wires, bound, meet } = program(554);
+    const opening = bound[what]().then(() => "opened", (error) => error);
+    await wires.pass(0);
+    await bound.close();
+    const outcome = await meet(opening);
+    assert.ok(outcome instanceof Shutdown, `${outcome}`);
+    await wires.pass(60_000);
+    assert.equal(wires.opened.length, 0, "it asks nobody any more");
+  });
+}
 
 Deno.test("a reader's JSON has the lineage first, and again before an epoch's first record", async () => {
   const zero = new Play(553), wires = new Wires("reader", zero.random.bytes(32));
