@@ -15,9 +15,12 @@ import { decodeDeparture, decodeEntry, MAX_ENTRY } from "./entry.ts";
 export const MAX_ANNOUNCEMENT = 1 + MAX_ENTRY;
 /** Between two announcements of an unchanged entry, in milliseconds; half more or less by chance. */
 export const ANNOUNCE_MS = 45_000;
-/** Between an announcement and the next one for a change, or for a neighbour, in milliseconds. */
+/**
+ * Between an announcement and the next one for a change, or for a neighbour, in milliseconds. Each
+ * is a version, and of those others take one in ten seconds in the long run.
+ */
 export const GAP_MS = 250;
-export const NEIGHBOUR_GAP_MS = 2_000;
+export const NEIGHBOUR_GAP_MS = 10_000;
 
 /** The topic of a universe. */
 export function topicOf(universe: Uint8Array): string {

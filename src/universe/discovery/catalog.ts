@@ -25,7 +25,7 @@ export const NEW_BURST = 512;
 export const NEW_PER_SECOND = 4;
 /** Versions of one node that are taken: at once, and each second after that. */
 export const VERSION_BURST = 16;
-export const VERSIONS_PER_SECOND = 4;
+export const VERSIONS_PER_SECOND = 0.1;
 
 /** What became of an entry or departure. */
 export type Outcome =

@@ -5,8 +5,10 @@
  */
 import { hex, unhex } from "../../protocol/bytes.ts";
 import type { Signer } from "../../protocol/keys.ts";
+import { Buckets } from "../bucket.ts";
 import type { Environment } from "../environment.ts";
 import { FrameError } from "../hello.ts";
+import type { Rate } from "../limits.ts";
 import type { Census, Peer, Role, Stream, StreamEvents, StreamKind } from "../network.ts";
 import { reasonOf } from "../stream.ts";
 import type { Target, Transport } from "../transport.ts";
@@ -31,6 +33,11 @@ const GROUP_MS = 20;
 const OUTLIVE_MS = 10_000;
 /** Listeners for events. */
 const MAX_LISTENERS = 64;
+/**
+ * Bytes of news that each follower is told, of nodes of our own instance and of all others: what a
+ * stranger says once is sent as often as there are followers. What is beyond, comparisons bring.
+ */
+export const NEWS: Rate = { perSecond: 4_096, burst: 131_072 };
 
 /** What discovery needs of its node. */
 export interface DiscoveryOptions {
@@ -60,6 +67,12 @@ export interface DiscoveryOptions {
   lost(id: string): void;
 }
 
+/** A node of which something is to be told: who told it, and whether it is of our own instance. */
+interface News {
+  readonly from: string;
+  readonly ours: boolean;
+}
+
 /** See the module. */
 export class Discovery implements WatchedCatalog {
   /** What this node says of itself. */
@@ -76,8 +89,9 @@ export class Discovery implements WatchedCatalog {
   readonly #queues = new Set<EventQueue>();
   #announcer: Announcer | undefined;
   #digest: Digest | undefined;
-  /** What is to be told, and who told it. */
-  #news = new Map<string, string>();
+  /** What is to be told. */
+  #news = new Map<string, News>();
+  readonly #told = new Buckets(NEWS, 2);
   #grouping = false;
   #publishes = false;
   #outlived = -Infinity;
@@ -258,6 +272,7 @@ export class Discovery implements WatchedCatalog {
   }
 
   #take(item: Item, from: string): Outcome {
+    const before = this.#catalog.get(item.id);
     const outcome = isDeparture(item)
       ? this.#catalog.depart(item, from)
       : this.#catalog.upsert(item as Entry, from);
@@ -266,7 +281,8 @@ export class Discovery implements WatchedCatalog {
     }
     if (outcome === "new" || outcome === "updated" || outcome === "departed") {
       this.#digest = undefined;
-      this.#news.set(item.id, from);
+      const peer = this.#catalog.get(item.id) ?? before;
+      this.#news.set(item.id, { from, ours: peer?.instances.has(this.#instance) ?? false });
       this.#group();
     }
     return outcome;
@@ -317,12 +333,7 @@ export class Discovery implements WatchedCatalog {
     clock.after(GROUP_MS, () => {
       this.#grouping = false;
       if (this.#state !== "running") return;
-      const news = this.#news;
-      this.#news = new Map();
-      for (const [id, from] of news) {
-        const item = this.#catalog.item(id);
-        if (item !== undefined && !this.#leaf) this.#sync.tell([item], false, from);
-      }
+      this.#tell();
       for (const listener of [...this.#listeners]) {
         try {
           listener();
@@ -331,6 +342,19 @@ export class Discovery implements WatchedCatalog {
         }
       }
     });
+  }
+
+  /** Tells followers what is new, as much as they are told of it. */
+  #tell(): void {
+    const news = this.#news, now = this.#options.environment.clock.now();
+    this.#news = new Map();
+    if (this.#leaf) return;
+    for (const [id, { from, ours }] of news) {
+      const item = this.#catalog.item(id);
+      if (item === undefined) continue;
+      if (!this.#told.take(ours ? "ours" : "others", item.bytes.length, now)) continue;
+      this.#sync.tell([item], false, from);
+    }
   }
 
   /** Clients choose among their own instance where they can. */

@@ -105,7 +105,12 @@ export class Session implements StreamEvents {
 
   /** Hands over items now. */
   tell(items: readonly Item[]): void {
-    for (const frame of encodeItems(items)) this.stream.send(frame);
+    this.pass(encodeItems(items));
+  }
+
+  /** Hands over items that are in frames already. */
+  pass(frames: readonly Uint8Array[]): void {
+    for (const frame of frames) this.stream.send(frame);
   }
 
   frame(bytes: Uint8Array): void {

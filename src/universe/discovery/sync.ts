@@ -7,7 +7,7 @@ import type { Environment } from "../environment.ts";
 import { NetworkError, type Stream, type StreamEvents, type StreamKind } from "../network.ts";
 import { reasonOf } from "../stream.ts";
 import type { Target } from "../transport.ts";
-import type { Item } from "./digest.ts";
+import { encodeItems, type Item } from "./digest.ts";
 import { CATALOG, type Holdings, Session } from "./session.ts";
 import type { PeerInfo } from "./view.ts";
 
@@ -102,11 +102,12 @@ export class Sync {
 
   /** Hands items to the sessions that want news, or to all of them, but not back to `from`. */
   tell(items: readonly Item[], all = false, from?: string): void {
+    const frames = encodeItems(items);
     for (const session of this.#inbound) {
-      if ((all || session.follows) && session.stream.peer.id !== from) session.tell(items);
+      if ((all || session.follows) && session.stream.peer.id !== from) session.pass(frames);
     }
     if (!all && !(this.#host.push && this.#holdings.tells)) return;
-    for (const [id, { session }] of this.#outbound) if (id !== from) session.tell(items);
+    for (const [id, { session }] of this.#outbound) if (id !== from) session.pass(frames);
   }
 
   /** Opens a session, unless one is open with whoever answers, and compares on it. */

@@ -1,4 +1,5 @@
 import assert from "node:assert/strict";
+import { ANNOUNCE_MS } from "../../../src/universe/discovery/announce.ts";
 import {
   DRIFT_MS,
   LEASE_MS,
@@ -6,6 +7,7 @@ import {
   NEW_BURST,
   NEW_PER_SECOND,
   VERSION_BURST,
+  VERSIONS_PER_SECOND,
 } from "../../../src/universe/discovery/catalog.ts";
 import { decodeEntry, type Version } from "../../../src/universe/discovery/entry.ts";
 import { EVENT_BACKLOG, EventQueue } from "../../../src/universe/discovery/events.ts";
@@ -130,8 +132,9 @@ Deno.test("catalog: a node's versions are taken at a rate", () => {
     (_, n) => catalog.upsert(entryOf(1, { updated: START + n }), FROM),
   );
   assert.deepEqual(outcomes.slice(VERSION_BURST), Array(5).fill("limited"));
-  time.now += 1_000;
+  time.now += 1_000 / VERSIONS_PER_SECOND;
   assert.equal(catalog.upsert(entryOf(1, { updated: time.now }), FROM), "updated");
+  assert(1_000 / VERSIONS_PER_SECOND < ANNOUNCE_MS / 2, "who says nothing new is always heard");
 });
 
 Deno.test("catalog: a flood of nodes neither grows it nor hides our instance", () => {

@@ -9,8 +9,10 @@ import {
   signEntry,
   type Statement,
 } from "../../../src/universe/discovery/entry.ts";
+import { NEWS } from "../../../src/universe/discovery/discovery.ts";
 import { FORGIVEN_MS, MAX_FAULTS } from "../../../src/universe/discovery/scores.ts";
 import { MemoryUniverse } from "../../../src/universe/memory.ts";
+import type { Tap } from "../../../src/universe/memory_transport.ts";
 import type { Environment } from "../../../src/universe/environment.ts";
 import { INSTANCE, secretOf, type Subject, type World } from "../conformance.ts";
 import { simulated } from "../simulated.ts";
@@ -252,4 +254,44 @@ Deno.test("discovery: an identity that runs twice is told of, and floods nobody"
   assert(said(twin) <= 31 && said(c) <= 31, `${said(twin)} and ${said(c)} times`);
   const rate = (universe.timeline.fired - before) / 300;
   assert(rate < 200, `${rate} events a second`);
+});
+
+Deno.test("discovery: what a stranger says anew is not multiplied by those who follow", async () => {
+  let hubId = "", told = 0;
+  const tap: Tap = ({ from }, frame) => {
+    if (from === hubId) told += frame.length;
+  };
+  const { universe, world } = start(31, { tap });
+  const hub = await node(world, "hub");
+  hubId = hub.network.self.id;
+  const followers = 10, seconds = 30, nodes = 32;
+  const clients: Subject[] = [];
+  for (let n = 0; n < followers; n++) {
+    clients.push(await node(world, `c${n}`, [hub], { role: "client", listen: [] }));
+  }
+  await world.until("all follow", () => clients.every((one) => seen(one, hub)));
+  const liar = await Liar.start(world);
+  await liar.meet(hub);
+  const addresses = Array.from({ length: 8 }, (_, n) => `/${"x".repeat(253)}${n}`);
+  const started = universe.clock.now();
+  let said = 0;
+  told = 0;
+  for (let second = 0; second < seconds; second++) {
+    const items = Array.from({ length: nodes }, (_, n) =>
+      entryNow(universe, 2_000 + n, {
+        started,
+        updated: universe.clock.now(),
+        addresses,
+        instances: [n % 2 ? INSTANCE : ANOTHER],
+      }));
+    liar.tell(items);
+    said = items.reduce((sum, { bytes }) => sum + bytes.length, 0);
+    await universe.advance(1_000);
+  }
+  // News, and comparisons: at most three in that time, of at most all that the liar said last.
+  const most = followers * (2 * (NEWS.burst + seconds * NEWS.perSecond) + 3 * said);
+  assert(told < most, `${told} bytes, at most ${most}`);
+  assert.equal(liar.closed, 0, "what is too much is no fault");
+  const late = await node(world, "late", [hub]);
+  await world.until("the honest are found", () => clients.every((one) => seen(one, late)));
 });
