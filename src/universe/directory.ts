@@ -3,6 +3,9 @@
  * that can be dialed whose signed entries it holds. What a peer said itself over a link stands above
  * its entry, which only adds addresses to try. Servers and aggregators that were met are forgotten
  * `FORGET_MS` after they were last linked or heard of; all others with their entry.
+ *
+ * An entry costs nothing and proves nothing, so those who were never met hold no place against a
+ * newcomer: whoever was missed most often gives way.
  */
 import { hex } from "../protocol/bytes.ts";
 import type { Environment } from "./environment.ts";
@@ -14,6 +17,8 @@ import { reasonOf } from "./stream.ts";
 export const MAX_KNOWN = 256;
 /** Readers that a directory holds by their entries alone; whoever is linked is held besides. */
 export const MAX_READERS = 64;
+/** Peers of whom it is remembered how often they were missed: as many as a catalog holds. */
+export const MAX_MISSED = 4_096;
 /** How long a peer that nobody is linked with stays known, in milliseconds. */
 export const FORGET_MS = 600_000;
 
@@ -51,6 +56,8 @@ export class Directory {
   #public = 0;
   /** Readers whose entry is held. */
   readonly #readers = new Set<string>();
+  /** Attempts in a row that did not reach a peer, also of those that gave way. */
+  readonly #missed = new Map<string, number>();
 
   constructor(readonly self: string, readonly environment: Environment) {}
 
@@ -91,6 +98,7 @@ export class Directory {
       entry = { peer, own: [], told: [], toldAt: 0, met: false, seen: now, links: 0 };
       this.#add(entry);
     }
+    this.#missed.delete(peer.id);
     entry.links++;
     entry.met = true;
     entry.seen = now;
@@ -120,7 +128,7 @@ export class Directory {
     const seen = this.environment.clock.now() - report.age;
     let entry = this.#entries.get(id);
     if (entry === undefined) {
-      if (isPublic(report.role) && this.#public >= MAX_KNOWN) return;
+      if (isPublic(report.role) && this.#public >= MAX_KNOWN && !this.#yield(id)) return;
       const peer = { id, key: report.key, role: report.role, addresses: report.addresses };
       entry = { peer, own: [], told: report.addresses, toldAt: seen, met: false, seen, links: 0 };
       this.#add(entry);
@@ -131,6 +139,19 @@ export class Directory {
     entry.toldAt = seen;
     entry.told = report.addresses;
     this.#replace(entry, entry.met ? entry.peer.role : report.role);
+  }
+
+  /** An attempt to reach a peer failed. */
+  miss(id: string): void {
+    const missed = this.missed(id) + 1;
+    this.#missed.delete(id);
+    if (this.#missed.size >= MAX_MISSED) this.#missed.delete(this.#missed.keys().next().value!);
+    this.#missed.set(id, missed);
+  }
+
+  /** How many attempts failed since a peer was linked last. */
+  missed(id: string): number {
+    return this.#missed.get(id) ?? 0;
   }
 
   /** Whether a peer is linked now, or was met. */
@@ -175,10 +196,34 @@ export class Directory {
     }
   }
 
-  /** Whether there is room for the entry of a reader. */
+  /** Whether there is room for the entry of a reader; nobody reached gives way to one. */
   #hearsReader(id: string): boolean {
-    if (this.#readers.size >= MAX_READERS && !this.#readers.has(id)) return false;
+    const full = this.#readers.size >= MAX_READERS && !this.#readers.has(id);
+    if (full && !this.#giveWay((one) => this.#readers.has(one.peer.id), this.missed(id) + 1)) {
+      return false;
+    }
     this.#readers.add(id);
+    return true;
+  }
+
+  /** Whether a server or aggregator gave way to one that was missed no more often. */
+  #yield(id: string): boolean {
+    return this.#giveWay((one) => isPublic(one.peer.role), this.missed(id));
+  }
+
+  /** Removes, of those who were never met, whom most attempts missed; by chance among equals. */
+  #giveWay(among: (entry: Entry) => boolean, least: number): boolean {
+    let most = least, worst: Entry[] = [];
+    for (const entry of this.#entries.values()) {
+      const missed = this.missed(entry.peer.id);
+      if (entry.met || missed < most || !among(entry)) continue;
+      if (missed > most) worst = [];
+      most = missed;
+      worst.push(entry);
+    }
+    if (worst.length === 0) return false;
+    const [high, low] = this.environment.random(2);
+    this.#remove(worst[(high * 256 + low) % worst.length]);
     return true;
   }
 

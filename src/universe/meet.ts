@@ -2,7 +2,8 @@
  * Who is alive: one `meet` stream between every two nodes of an instance that have anything to say
  * to each other, and on it a beat from each side every `BEAT_MS`. Who is silent for `SILENT_MS` is
  * cut: TCP alone does not notice a frozen process. Servers and aggregators meet all of their kind
- * that the directory knows.
+ * that the directory knows; whoever is no member may have named the addresses of others, so those
+ * are dialed a few at a time, and ever more rarely.
  *
  * | offset | bytes | field of a beat |
  * |---|---|---|
@@ -13,8 +14,10 @@
  * So each beat also measures the way there and back.
  */
 import { Reader, Writer } from "../protocol/bytes.ts";
+import { Bucket } from "./bucket.ts";
 import { type Directory, isPublic } from "./directory.ts";
 import type { Environment } from "./environment.ts";
+import type { Rate } from "./limits.ts";
 import {
   OwnAddress,
   type Peer,
@@ -45,8 +48,10 @@ export const BEAT_MS = 2_000, SILENT_MS = 8_000;
 export const LEAF_BEATS = 2;
 /** After a change, before something is done about it: changes come in groups. */
 const SOON_MS = 20;
-/** The first and the longest pause between two attempts to dial. */
-const RETRY_MS = [500, 2_000];
+/** The first and the longest pause between two attempts to dial: a member, and anybody else. */
+const RETRY_MS = [500, 2_000], STRANGER_RETRY_MS = 60_000;
+/** Attempts to meet strangers: under way at one time, and begun. */
+export const MAX_MEETING = 8, MEETING: Rate = { perSecond: 8, burst: 128 };
 
 /** What meeting needs of its node. */
 export interface MeetHost {
@@ -56,6 +61,8 @@ export interface MeetHost {
   readonly directory: Directory;
   connect(target: Target, kind: StreamKind, events: (s: Stream) => StreamEvents): Promise<Stream>;
   drop(id: string): void;
+  /** Whether a peer is a member. */
+  favours(id: string): boolean;
   /** A beat came back: the round-trip time of a peer, in milliseconds. */
   sample(id: string, ms: number): void;
 }
@@ -80,7 +87,6 @@ interface Meeting {
 
 interface Attempt {
   busy: boolean;
-  failures: number;
   due: number;
 }
 
@@ -106,8 +112,13 @@ export class Meetings {
   #due = Infinity;
   #last = 0;
   #stopped = false;
+  /** Attempts to meet strangers that are under way, and what may be begun. */
+  #meeting = 0;
+  readonly #begun: Bucket;
 
-  constructor(readonly host: MeetHost) {}
+  constructor(readonly host: MeetHost) {
+    this.#begun = new Bucket(MEETING, this.#now());
+  }
 
   start(): void {
     this.#last = this.#now();
@@ -151,7 +162,7 @@ export class Meetings {
     if (this.#with(peer.id)) return;
     const known = this.#attemptAt(peer.id);
     if (known.busy || (patiently && this.#now() < known.due)) return;
-    this.#dial(known, { key: peer.key, addresses: peer.addresses });
+    this.#dial(known, peer);
   }
 
   #now(): number {
@@ -165,7 +176,7 @@ export class Meetings {
 
   #attemptAt(id: string): Attempt {
     let known = this.#known.get(id);
-    if (known === undefined) this.#known.set(id, known = { busy: false, failures: 0, due: 0 });
+    if (known === undefined) this.#known.set(id, known = { busy: false, due: 0 });
     return known;
   }
 
@@ -199,39 +210,53 @@ export class Meetings {
     for (const [id, { busy, due }] of this.#known) {
       if (!busy && now >= due && !this.host.directory.get(id)) this.#known.delete(id);
     }
-    if (!isPublic(this.host.self().role)) return;
-    for (const peer of this.host.directory.peers()) {
-      if (!isPublic(peer.role) || peer.addresses.length === 0) continue;
-      const entry = this.#attemptAt(peer.id);
-      if (entry.busy || now < entry.due || this.#with(peer.id)) continue;
-      this.#dial(entry, { key: peer.key, addresses: peer.addresses });
+    const { directory, favours, self } = this.host;
+    if (!isPublic(self().role)) return;
+    const due = directory.peers().filter(({ id, role, addresses }) => {
+      if (!isPublic(role) || addresses.length === 0) return false;
+      const known = this.#known.get(id);
+      return !known?.busy && now >= (known?.due ?? 0) && !this.#with(id);
+    });
+    for (const peer of due) if (favours(peer.id)) this.#dial(this.#attemptAt(peer.id), peer);
+    for (const peer of this.#inTurn(due.filter(({ id }) => !favours(id)))) {
+      if (this.#meeting >= MAX_MEETING || !this.#begun.take(1, now)) return;
+      this.#meeting++;
+      this.#dial(this.#attemptAt(peer.id), peer).then(() => {
+        this.#meeting--;
+        this.#soon(SOON_MS);
+      });
     }
   }
 
-  #dial(entry: Attempt, target: Target): void {
-    entry.busy = true;
-    const again = (failures: number) => {
-      entry.busy = false;
-      entry.failures = failures;
-      const pause = Math.min(RETRY_MS[0] * 2 ** Math.max(0, failures - 1), RETRY_MS[1]);
-      entry.due = this.#now() + pause + this.host.environment.random(1)[0];
-    };
-    this.host.connect(target, MEET, (stream) => this.events(stream)).then(
-      () => again(0),
-      (error) => {
-        if (!this.#stopped && !(error instanceof OwnAddress)) {
-          this.host.environment.observe(
-            entry.failures === 0 ? "info" : "debug",
-            "peer not reached",
-            {
-              address: target.addresses.join(" "),
-              reason: reasonOf(error),
-            },
-          );
-        }
-        again(entry.failures + 1);
-      },
-    );
+  /** Whom fewest attempts missed comes first; by chance among equals, so that no id is better. */
+  #inTurn(peers: readonly Peer[]): Peer[] {
+    const { directory, environment } = this.host;
+    const chance = peers.length > 1 ? environment.random(2 * peers.length) : [0, 0];
+    return peers
+      .map((peer, n) => ({ peer, place: chance[2 * n] * 256 + chance[2 * n + 1] }))
+      .sort((a, b) =>
+        directory.missed(a.peer.id) - directory.missed(b.peer.id) || a.place - b.place
+      )
+      .map(({ peer }) => peer);
+  }
+
+  async #dial(attempt: Attempt, { id, key, addresses }: Peer): Promise<void> {
+    const { connect, directory, environment, favours } = this.host;
+    attempt.busy = true;
+    try {
+      await connect({ key, addresses }, MEET, (stream) => this.events(stream));
+    } catch (error) {
+      if (!this.#stopped && !(error instanceof OwnAddress)) {
+        const level = directory.missed(id) === 0 ? "info" : "debug";
+        const fields = { address: addresses.join(" "), reason: reasonOf(error) };
+        environment.observe(level, "peer not reached", fields);
+      }
+      directory.miss(id);
+    }
+    const most = favours(id) ? RETRY_MS[1] : STRANGER_RETRY_MS;
+    const pause = Math.min(RETRY_MS[0] * 2 ** Math.max(0, directory.missed(id) - 1), most);
+    attempt.busy = false;
+    attempt.due = this.#now() + pause + environment.random(1)[0];
   }
 
   #hear(meeting: Meeting, { number, heard, ago }: Beat): void {

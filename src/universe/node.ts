@@ -96,6 +96,7 @@ export class Node implements Network {
       self: () => this.#self,
       connect: (target, kind, events) => this.#connect(target, kind, events),
       drop: (id) => this.#transport.drop(id),
+      favours: (id) => this.#guard.favours(id),
       sample: (id, ms) => this.#discovery.sample(id, ms),
     });
     this.#discovery = new Discovery({
@@ -182,7 +183,13 @@ export class Node implements Network {
   ): Promise<Stream> {
     const known = this.#directory.get(peer.id)?.addresses ?? [];
     const addresses = [...new Set([...known, ...peer.addresses])];
-    const stream = await this.#connect({ key: peer.key, addresses }, kind, events);
+    const opening = this.#connect({ key: peer.key, addresses }, kind, events);
+    const stream = await opening.catch((error) => {
+      if (error instanceof NetworkError && error.code === "unreachable") {
+        this.#directory.miss(peer.id);
+      }
+      throw error;
+    });
     if (!this.#stopped) this.#meetings.ensure(stream.peer);
     return stream;
   }

@@ -99,7 +99,7 @@ Deno.test(
 Deno.test(
   "two aggregators below a third: one set, through one part",
   under(
-    [950, 3],
+    [952, 3],
     { ...base, clients: 9, aggregators: 3, upstream: [undefined, 0, 0] },
     async (trial) => {
       await whole(trial, 6);

@@ -1,5 +1,11 @@
 import assert from "node:assert/strict";
-import { Directory, FORGET_MS, MAX_KNOWN } from "../../src/universe/directory.ts";
+import {
+  Directory,
+  FORGET_MS,
+  MAX_KNOWN,
+  MAX_MISSED,
+  MAX_READERS,
+} from "../../src/universe/directory.ts";
 import type { Peer, Role } from "../../src/universe/network.ts";
 
 function peer(n: number, role: Role = "server", ...addresses: string[]): Peer {
@@ -51,11 +57,53 @@ Deno.test("directory: whose entry is gone goes, unless it was met", () => {
 
 Deno.test("directory: hearsay does not grow it over its bound, whom one meets finds room", () => {
   const { it } = directory();
-  for (let n = 1; n <= MAX_KNOWN + 50; n++) it.hear({ ...peer(n, "server", "/memory/x"), age: n });
-  assert.equal(it.peers().length, MAX_KNOWN);
+  const hear = (n: number) => it.hear({ ...peer(n, "server", "/memory/x"), age: n });
+  for (let n = 1; n <= MAX_KNOWN; n++) hear(n);
   it.link(peer(1_000));
   assert.equal(it.peers().length, MAX_KNOWN);
-  assert(it.get(peer(1_000).id) && !it.get(peer(MAX_KNOWN).id));
+  assert(it.get(peer(1_000).id) && !it.get(peer(MAX_KNOWN).id), "for whom was seen longest ago");
+  for (let n = MAX_KNOWN; n <= MAX_KNOWN + 50; n++) hear(n);
+  assert.equal(it.peers().length, MAX_KNOWN);
+  assert(it.get(peer(1_000).id));
+});
+
+Deno.test("directory: who was missed most often gives way to a newcomer, who was met does not", () => {
+  const { it } = directory();
+  it.link(peer(1));
+  it.unlink(peer(1).id);
+  for (let n = 2; n <= MAX_KNOWN; n++) it.hear({ ...peer(n, "server", "/memory/x"), age: 0 });
+  for (const [n, times] of [[1, 9], [7, 2], [8, 3]]) {
+    for (let i = 0; i < times; i++) it.miss(peer(n).id);
+  }
+  const hear = (n: number) => {
+    it.hear({ ...peer(n, "server", "/memory/x"), age: 0 });
+    return it.get(peer(n).id) !== undefined;
+  };
+  assert(hear(900) && !it.get(peer(8).id), "for the one missed three times");
+  assert(!hear(8) && hear(901) && !it.get(peer(7).id), "which has no better claim than others");
+  assert(hear(902) && it.peers().length === MAX_KNOWN, "for any of its equals");
+  assert(it.get(peer(1).id));
+  it.link(peer(8));
+  assert.deepEqual([it.missed(peer(8).id), it.missed(peer(7).id)], [0, 2]);
+});
+
+Deno.test("directory: a reader that was not reached gives way, none that was not tried", () => {
+  const { it } = directory();
+  const hear = (n: number) => {
+    it.hear({ ...peer(n, "reader", "/memory/x"), age: 0 });
+    return it.get(peer(n).id) !== undefined;
+  };
+  for (let n = 1; n <= MAX_READERS; n++) assert(hear(n));
+  assert(!hear(100));
+  it.miss(peer(5).id);
+  assert(hear(100) && !it.get(peer(5).id) && !hear(5));
+  assert.equal(it.peers("reader").length, MAX_READERS);
+});
+
+Deno.test("directory: it is remembered of so many how often they were missed", () => {
+  const { it } = directory();
+  for (let n = 1; n <= MAX_MISSED + 1; n++) it.miss(peer(n).id);
+  assert.deepEqual([it.missed(peer(1).id), it.missed(peer(2).id)], [0, 1]);
 });
 
 Deno.test("directory: listeners hear each peer once, and one that throws harms nobody", () => {

@@ -11,6 +11,7 @@ import {
 } from "../../../src/universe/discovery/entry.ts";
 import { NEWS } from "../../../src/universe/discovery/discovery.ts";
 import { FORGIVEN_MS, MAX_FAULTS } from "../../../src/universe/discovery/scores.ts";
+import { MEETING } from "../../../src/universe/meet.ts";
 import { MemoryUniverse } from "../../../src/universe/memory.ts";
 import type { Tap } from "../../../src/universe/memory_transport.ts";
 import type { Environment } from "../../../src/universe/environment.ts";
@@ -294,4 +295,45 @@ Deno.test("discovery: what a stranger says anew is not multiplied by those who f
   assert.equal(liar.closed, 0, "what is too much is no fault");
   const late = await node(world, "late", [hub]);
   await world.until("the honest are found", () => clients.every((one) => seen(one, late)));
+});
+
+/** A bootstrap node of another instance, where a liar has told of servers that nobody can reach. */
+async function forged(universe: MemoryUniverse, world: World, count: number): Promise<Subject> {
+  const hub = await node(world, "hub", [], { instance: ANOTHER });
+  const liar = await Liar.start(world);
+  await liar.meet(hub);
+  liar.tell(Array.from({ length: count }, (_, n) =>
+    entryNow(universe, 1_000 + n, {
+      addresses: Array.from({ length: 8 }, (_, i) => `/memory/victim-${n}-${i}`),
+    })));
+  await world.until("told", () => hub.network.catalog.peers().length >= count);
+  return hub;
+}
+
+Deno.test("discovery: forged servers keep none of an instance from the others", async () => {
+  for (let seed = 40; seed < 46; seed++) {
+    const { universe, world } = start(seed);
+    const hub = await forged(universe, world, 500);
+    const a = await node(world, `a ${seed}`, [hub]);
+    await universe.advance(3_000);
+    const b = await node(world, `b ${seed}`, [hub]);
+    await world.until("they meet", () => a.said("peer met", b.network.self.id));
+  }
+});
+
+Deno.test("discovery: forged servers are dialed a few at a time, and ever more rarely", async () => {
+  const { universe, world } = start(47);
+  const hub = await forged(universe, world, 500);
+  const a = await node(world, "a", [hub]);
+  const dialed = () => a.log.filter(({ event }) => event === "peer not reached").length;
+  const rates: number[] = [];
+  for (let minute = 0; minute < 3; minute++) {
+    const before = dialed();
+    await universe.advance(60_000);
+    rates.push((dialed() - before) / 60);
+  }
+  const least = MEETING.burst / 60 + MEETING.perSecond;
+  assert(rates.every((rate) => rate > 0 && rate <= least), `${rates} dials a second`);
+  const b = await node(world, "b", [hub]);
+  await world.until("and who is there is met", () => b.said("peer met", a.network.self.id));
 });
