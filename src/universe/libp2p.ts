@@ -210,11 +210,11 @@ class Libp2pTransport implements Transport {
     const node = this.#node;
     if (node === undefined) return;
     const links = [...this.#links.values()].flatMap((set) => [...set]);
-    for (const link of links) link.close();
+    const left = links.map((link) => link.close());
     for (const cancel of this.#idle.values()) cancel();
     this.#idle.clear();
     this.#services.stop();
-    await this.#within(FLUSH_MS, Promise.all(links.map((link) => link.flushed)));
+    await this.#within(FLUSH_MS, Promise.all(left));
     await this.#within(STOP_MS, Promise.resolve(node.stop()).catch(() => {}));
   }
 

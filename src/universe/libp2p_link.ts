@@ -18,8 +18,8 @@ const LINGER_MS = 5_000;
 export class StreamLink implements Link {
   readonly id: string;
   limit = 0;
-  /** Settled when all that was sent before `close` has left, or never will. */
-  flushed: Promise<void> = Promise.resolve();
+  readonly #left = Promise.withResolvers<void>();
+  #cancel: () => void = () => {};
   #events: LinkEvents | undefined;
   #queue: Uint8Array[] = [];
   #queued = 0;
@@ -85,24 +85,20 @@ export class StreamLink implements Link {
     }
   }
 
-  close(): void {
-    if (!this.#open) return;
-    this.#open = false;
-    this.#closing = true;
-    if (this.#queue.length === 0) this.#finish();
-    const cancel = this.clock.after(LINGER_MS, () => this.stream.abort(new Error("closed")));
-    this.flushed = new Promise((resolve) => {
-      this.stream.addEventListener("close", () => {
-        cancel();
-        resolve();
-      });
-    });
+  close(): Promise<void> {
+    if (this.#open) {
+      this.#open = false;
+      this.#closing = true;
+      this.#cancel = this.clock.after(LINGER_MS, () => this.abort());
+      if (this.#queue.length === 0) this.#finish();
+    }
+    return this.#left.promise;
   }
 
   abort(): void {
-    if (!this.#open) return;
+    if (this.#released) return;
     this.#open = false;
-    this.#queue = [];
+    this.#empty();
     this.stream.abort(new Error("closed"));
   }
 
@@ -122,8 +118,7 @@ export class StreamLink implements Link {
   #drain(): void {
     this.#full = false;
     const queue = this.#queue;
-    this.#queue = [];
-    this.#queued = 0;
+    this.#empty();
     for (const message of queue) this.#write(message);
     if (this.#closing && this.#queue.length === 0) this.#finish();
   }
@@ -144,17 +139,25 @@ export class StreamLink implements Link {
   /** The stream is gone at both sides. */
   #gone(reason = "closed by the peer"): void {
     this.#lost(reason);
-    this.#queue = [];
-    this.#queued = 0;
+    this.#empty();
     if (this.#released) return;
     this.#released = true;
+    this.#cancel();
+    this.#left.resolve();
     this.unfinished.forget(this);
     this.release();
   }
 
+  /** The peer has ended its half: it hears nothing more, so what still waits for it goes. */
   #lost(reason: string): void {
-    if (!this.#open) return;
-    this.close();
-    this.#events?.closed(reason);
+    const open = this.#open;
+    if (this.waiting > 0) this.abort();
+    else this.close();
+    if (open) this.#events?.closed(reason);
+  }
+
+  #empty(): void {
+    this.#queue = [];
+    this.#queued = 0;
   }
 }

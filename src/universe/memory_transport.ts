@@ -84,14 +84,15 @@ class MemoryLink implements Link, TappedEnd {
     this.other.approach(frame);
   }
 
-  close(): void {
-    if (!this.#open) return;
-    this.end();
-    if (!this.at.owner.crashed) this.other.approach("closed by the peer");
+  close(): Promise<void> {
+    this.abort();
+    return Promise.resolve();
   }
 
   abort(): void {
-    this.close();
+    if (!this.#open) return;
+    this.end();
+    if (!this.at.owner.crashed) this.other.approach("closed by the peer");
   }
 
   /** Ends this end without a word, as if its process were gone. */

@@ -32,7 +32,7 @@ export class BoundStream implements Stream, Waiting {
   #heldBytes = 0;
   #ended: string | undefined;
 
-  /** `release` is called once when the stream ended, whoever ended it. */
+  /** `release` is called once when the stream ended, whoever ended it, and nothing of it waits. */
   constructor(
     readonly peer: Peer,
     readonly kind: StreamKind,
@@ -73,7 +73,8 @@ export class BoundStream implements Stream, Waiting {
   }
 
   cut(reason: string): void {
-    this.end(reason, "abort");
+    if (this.#ended === undefined) this.end(reason, "abort");
+    else this.link.abort();
   }
 
   send(frame: Uint8Array): boolean {
@@ -116,13 +117,19 @@ export class BoundStream implements Stream, Waiting {
   end(reason: string, link: "close" | "abort" | "none", now = false): void {
     if (this.#ended !== undefined) return;
     this.#ended = reason;
-    if (link === "close") this.link.close();
+    const left = link === "close" ? this.link.close() : undefined;
     if (link === "abort") this.link.abort();
-    this.meters.guard.ended(this);
-    this.release(this);
+    // What still waits is held, and counted, until it has left.
+    if (left !== undefined && this.waiting > 0) left.then(() => this.#release());
+    else this.#release();
     if (this.#events === undefined) return;
     if (now) this.#tell();
     else queueMicrotask(() => this.#tell());
+  }
+
+  #release(): void {
+    this.meters.guard.ended(this);
+    this.release(this);
   }
 
   #tell(): void {

@@ -27,9 +27,12 @@ export interface Link {
   readonly waiting: number;
   /** Sends a frame, which must not change afterwards. Never throws. */
   send(frame: Uint8Array): void;
-  /** Ends the link after the frames sent so far. No event follows on this side. */
-  close(): void;
-  /** Ends the link at once. No event follows on this side. */
+  /**
+   * Ends the link after the frames sent so far. No event follows on this side. Settles when those
+   * have left, or never will.
+   */
+  close(): Promise<void>;
+  /** Ends the link at once, also while it closes. No event follows on this side. */
   abort(): void;
 }
 
