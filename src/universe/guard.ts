@@ -168,14 +168,19 @@ export class Guard {
 
   #flood(id: string, limit: LimitName): false {
     this.count(limit);
-    if (this.barred(id)) return false;
+    this.bar(id, limit);
+    return false;
+  }
+
+  /** Cuts a peer, which stays out for a while. */
+  bar(id: string, limit: LimitName): void {
+    if (this.barred(id)) return;
     const { barMs } = this.limits, { clock, observe } = this.environment;
     if (this.#barred.size >= MAX_TRACKED) this.#barred.delete(this.#barred.keys().next().value!);
     this.#barred.set(id, clock.now() + barMs);
     observe("warn", "peer barred", { peer: id, limit, for: barMs });
     // After the turn: the peer's streams are being served in it.
     clock.after(0, () => this.drop(id));
-    return false;
   }
 
   /** Something was sent on a stream, or it ended: looks at what waits, and cuts what is too slow. */

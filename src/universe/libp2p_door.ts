@@ -11,7 +11,7 @@ import { hex } from "../protocol/bytes.ts";
 import { Buckets, Tally } from "./bucket.ts";
 import type { Environment } from "./environment.ts";
 import type { Guard } from "./guard.ts";
-import { TooManyControls } from "./libp2p_muxer.ts";
+import { OverLimit } from "./libp2p_muxer.ts";
 import { type LimitName, MAX_TRACKED } from "./limits.ts";
 
 /** A connection without a stream is left alone for so long, in milliseconds. */
@@ -126,7 +126,9 @@ export class Door {
       if (after >= this.guard.limits.handshakeMs) this.guard.count("handshakeMs");
       this.environment.observe("info", "handshake failed", { host, after });
     }
-    if (error instanceof TooManyControls) this.#say("connection ended", "controls", host, id);
+    if (!(error instanceof OverLimit)) return;
+    this.#say("connection ended", error.limit, host, id);
+    if (id !== undefined && !guest.member) this.guard.bar(id, error.limit);
   }
 
   *#strangersOfPeer(id: string): Iterable<Guest> {

@@ -1,24 +1,35 @@
 /**
- * Yamux with two bounds that it lacks: on the control frames that a peer makes this side send, and
- * on window updates. Data waits until the connection takes more; answers to pings and resets do not,
- * and cost as much CPU.
+ * Yamux with three bounds that it lacks: on the control frames that a peer makes this side send, on
+ * window updates, and on the streams that a peer opens, whatever becomes of them. Data waits until
+ * the connection takes more; answers to pings and resets do not, and cost as much CPU.
  */
-import type { MessageStream, StreamMuxerFactory } from "@libp2p/interface";
+import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from "@libp2p/interface";
 import { yamux } from "@libp2p/yamux";
 import { Bucket } from "./bucket.ts";
 import type { Clock } from "./environment.ts";
 import { type Limits, MAX_MUXED_OUT } from "./limits.ts";
 import { FRAME_HEADER_BYTES, WindowUpdates } from "./window_updates.ts";
 
-/** The peer makes this side send too many control frames. */
-export class TooManyControls extends Error {
-  override readonly name = "TooManyControls";
+/** The peer goes over a limit of its connection, which ends for it. */
+export class OverLimit extends Error {
+  override readonly name = "OverLimit";
+  constructor(readonly limit: "controls" | "opensPerConnection") {
+    super(`over the limit ${limit}`);
+  }
+}
+
+/** What a muxer of libp2p calls for each stream that its peer opens. */
+interface Opening {
+  onRemoteStream(stream: Stream): void;
 }
 
 /** The muxer of a node. */
 export function boundedYamux(
   clock: Clock,
-  { muxed, controls }: Pick<Limits, "muxed" | "controls">,
+  { muxed, controls, opensPerConnection }: Pick<
+    Limits,
+    "muxed" | "controls" | "opensPerConnection"
+  >,
 ): () => StreamMuxerFactory {
   const make = yamux({ maxInboundStreams: muxed, maxOutboundStreams: MAX_MUXED_OUT });
   return () => {
@@ -36,7 +47,7 @@ export function boundedYamux(
           try {
             for (const frame of updates.pass(data.subarray())) {
               if (!bucket.take(1, clock.now())) {
-                connection.abort(new TooManyControls(`over ${controls.perSecond} in a second`));
+                connection.abort(new OverLimit("controls"));
                 return false;
               }
               more = send(frame);
@@ -46,7 +57,14 @@ export function boundedYamux(
           }
           return more;
         };
-        return yamux.createStreamMuxer(connection);
+        const muxer = yamux.createStreamMuxer(connection) as StreamMuxer & Opening;
+        const opens = new Bucket(opensPerConnection, clock.now());
+        const open = muxer.onRemoteStream.bind(muxer);
+        muxer.onRemoteStream = (stream) => {
+          if (opens.take(1, clock.now())) open(stream);
+          else connection.abort(new OverLimit("opensPerConnection"));
+        };
+        return muxer;
       },
     };
   };

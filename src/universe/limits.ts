@@ -28,6 +28,8 @@ export interface Limits {
   readonly controls: Rate;
   /** Streams that one connection may open, whether or not they name a protocol. */
   readonly muxed: number;
+  /** The same per second: also those of protocols that libp2p answers, or refuses, by itself. */
+  readonly opensPerConnection: Rate;
   /** Streams without a hello, from all peers together. */
   readonly unproven: number;
   /** How long a stream may take until its hello. */
@@ -77,6 +79,7 @@ export const LIMITS: Limits = {
   handshakeMs: 8_000,
   controls: { perSecond: 1_000, burst: 10_000 },
   muxed: 128,
+  opensPerConnection: { perSecond: 32, burst: 512 },
   unproven: 4_096,
   helloMs: 5_000,
   streamsPerPeer: 64,

@@ -91,6 +91,27 @@ Deno.test("libp2p: a peer has so many connections; its oldest is ended for one m
   await Promise.all([b.network.stop(), ...same.map((one) => one.stop())]);
 });
 
+Deno.test("libp2p: who opens streams that no handler of ours sees is barred and named", async () => {
+  const world = loopback({ opensPerConnection: { perSecond: 1, burst: 20 } });
+  const b = await new Subject(world, { name: "b" }).start();
+  for (const protocol of ["/nobody/answers/this", "/ipfs/id/1.0.0"]) {
+    const environment = world.environment(protocol, () => {}), secret = secretOf(protocol);
+    const flood = libp2pTransport({ environment, secret });
+    await flood.listen([]);
+    const { id } = identity(secret), target = { addresses: [b.address] };
+    let opened = 0;
+    while (!b.said("peer barred", id)) {
+      const signal = AbortSignal.timeout(5_000);
+      await flood.open(target, protocol, signal).then((link) => link.abort(), () => {});
+      assert(++opened < 40, protocol);
+    }
+    assert(b.said("connection ended", id));
+    assert(b.network.counts().refused.opensPerConnection > 0);
+    await flood.stop();
+  }
+  await b.network.stop();
+});
+
 Deno.test("libp2p: small messages cost their receiver no control frame each", async () => {
   const world = loopback({ controls: { perSecond: 1, burst: 40 } });
   const b = await new Subject(world, { name: "b" }).listenTo(CHAT).start();
