@@ -15,7 +15,7 @@
  * A row is u8 0 or 1 as above, key (32), u64 started, u64 updated; a bucket's hash is
  * `H(catalog ‖ u32 length ‖ rows)`. Integers are little-endian.
  */
-import { compare, hex, Reader, Writer } from "../../protocol/bytes.ts";
+import { hex, Reader, Writer } from "../../protocol/bytes.ts";
 import { hashVector } from "../../protocol/hash.ts";
 import { FrameError } from "../hello.ts";
 import {
@@ -70,11 +70,46 @@ export interface Digest {
 
 /** The digest of these items, in whatever order they come. */
 export function digest(items: readonly Item[]): Digest {
-  const buckets: Uint8Array[][] = Array.from({ length: BUCKETS }, () => []);
-  for (const item of items) buckets[item.key[0] >> 4].push(rowOf(item));
-  const byKey = (a: Uint8Array, b: Uint8Array) => compare(a.subarray(1, 33), b.subarray(1, 33));
-  for (const bucket of buckets) bucket.sort(byKey);
-  return { buckets, hashes: buckets.map((rows) => hashVector("catalog", joined(rows))) };
+  return new Digester().of(items);
+}
+
+/** Digests of items that change: each costs the buckets in which something did since the last. */
+export class Digester {
+  readonly #held: Map<string, Held>[] = Array.from({ length: BUCKETS }, () => new Map());
+  #buckets: readonly Uint8Array[][] = this.#held.map(() => []);
+  #hashes: readonly Uint8Array[] = this.#buckets.map(hashOf);
+  #turn = 0;
+
+  /** The digest of these, of each node one; whoever takes it does not change it. */
+  of(items: readonly Item[]): Digest {
+    const turn = ++this.#turn, changed = new Set<number>();
+    for (const item of items) {
+      const n = item.key[0] >> 4, known = this.#held[n].get(item.id);
+      if (known?.item === item) known.turn = turn;
+      else {
+        this.#held[n].set(item.id, { item, row: rowOf(item), turn });
+        changed.add(n);
+      }
+    }
+    for (const [n, held] of this.#held.entries()) {
+      for (const [id, one] of held) if (one.turn !== turn && held.delete(id)) changed.add(n);
+    }
+    this.#buckets = this.#buckets.map((rows, n) => changed.has(n) ? this.#rows(n) : rows);
+    this.#hashes = this.#hashes.map((hash, n) => changed.has(n) ? hashOf(this.#buckets[n]) : hash);
+    return { buckets: this.#buckets, hashes: this.#hashes };
+  }
+
+  /** The rows of a bucket, in the order of keys. */
+  #rows(n: number): Uint8Array[] {
+    return [...this.#held[n]].sort(([a], [b]) => a < b ? -1 : 1).map(([, { row }]) => row);
+  }
+}
+
+interface Held {
+  readonly item: Item;
+  readonly row: Uint8Array;
+  /** The last time that it was among the items. */
+  turn: number;
 }
 
 export function encodeSummary(push: boolean, hashes: readonly Uint8Array[]): Uint8Array {
@@ -197,8 +232,8 @@ function rowOf(item: Item): Uint8Array {
     .u64(item.updated).end();
 }
 
-function joined(rows: readonly Uint8Array[]): Uint8Array {
-  const out = new Uint8Array(rows.length * ROW);
-  rows.forEach((row, i) => out.set(row, i * ROW));
-  return out;
+function hashOf(rows: readonly Uint8Array[]): Uint8Array {
+  const joined = new Uint8Array(rows.length * ROW);
+  rows.forEach((row, i) => joined.set(row, i * ROW));
+  return hashVector("catalog", joined);
 }

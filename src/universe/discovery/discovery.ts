@@ -15,7 +15,7 @@ import type { Target, Transport } from "../transport.ts";
 import { Announcer } from "./announce.ts";
 import { Bootstrap } from "./bootstrap.ts";
 import { Catalog, type Outcome } from "./catalog.ts";
-import { type Digest, digest, isDeparture, type Item } from "./digest.ts";
+import { type Digest, Digester, isDeparture, type Item } from "./digest.ts";
 import { compareVersions, type Entry, type Version } from "./entry.ts";
 import { EventQueue } from "./events.ts";
 import { Own } from "./own.ts";
@@ -89,6 +89,7 @@ export class Discovery implements WatchedCatalog {
   readonly #queues = new Set<EventQueue>();
   #announcer: Announcer | undefined;
   #digest: Digest | undefined;
+  readonly #digester = new Digester();
   /** What is to be told. */
   #news = new Map<string, News>();
   readonly #told = new Buckets(NEWS, 2);
@@ -247,7 +248,7 @@ export class Discovery implements WatchedCatalog {
       this.#publishes && this.#state === "running" && id === this.entry.entry.id;
     return {
       clock: this.#options.environment.clock,
-      digest: () => this.#digest ??= digest(this.#items()),
+      digest: () => this.#digest ??= this.#digester.of(this.#items()),
       item: (id) => published(id) ? this.entry.entry : this.#catalog.item(id),
       wants: (id, version, departure) =>
         published(id)

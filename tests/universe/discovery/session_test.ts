@@ -8,6 +8,7 @@ import {
   BUCKETS,
   decodeFrame,
   digest,
+  Digester,
   DONE,
   encodeBuckets,
   encodeItems,
@@ -261,4 +262,25 @@ Deno.test("digest: 20,000 damaged frames break neither decoder nor catalog", () 
   }
   assert.deepEqual(ids(b.catalog), before);
   assert.equal(a.catalog.size, 0);
+});
+
+Deno.test("digest: a change costs its buckets, and leaves what a digest from nothing would be", () => {
+  const digester = new Digester(), random = new Random(11), held = new Map<string, Item>();
+  let before = digester.of([]);
+  for (let step = 0; step < 200; step++) {
+    const touched = new Set<number>();
+    for (let change = random.below(4); change > 0; change--) {
+      const n = random.below(40), updated = START + step;
+      const item: Item = random.below(4) ? entryOf(n, { updated }) : departureOf(n, START, updated);
+      if (random.below(3)) held.set(item.id, item);
+      else if (!held.delete(item.id)) continue;
+      touched.add(item.key[0] >> 4);
+    }
+    const now = digester.of([...held.values()]);
+    assert.deepEqual(now, digest([...held.values()].reverse()));
+    for (let n = 0; n < BUCKETS; n++) {
+      if (!touched.has(n)) assert.equal(now.hashes[n], before.hashes[n], `bucket ${n} untouched`);
+    }
+    before = now;
+  }
 });
