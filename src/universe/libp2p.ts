@@ -65,6 +65,8 @@ class Libp2pTransport implements Transport {
   readonly #door: Door;
   readonly #unfinished: Unfinished;
   #node: Libp2p | undefined;
+  /** Settled when the node runs, or never will. */
+  #starting: Promise<unknown> = Promise.resolve();
   #stopping: Promise<void> | undefined;
 
   readonly environment: Environment;
@@ -117,6 +119,19 @@ class Libp2pTransport implements Transport {
   }
 
   async listen(addresses: readonly string[]): Promise<string[]> {
+    const starting = this.#start(addresses);
+    this.#starting = starting.catch(() => {});
+    const node = await starting.catch(async (error) => {
+      await this.stop();
+      throw error;
+    });
+    if (node === undefined) return [];
+    const relayed = await this.#services.relays.start(node.peerId);
+    return [...node.getMultiaddrs().map(String).filter((it) => !isRelayed(it)), ...relayed];
+  }
+
+  /** The node, once it runs; undefined if it was stopped before. */
+  async #start(addresses: readonly string[]): Promise<Libp2p | undefined> {
     const { handshakeMs } = this.guard.limits;
     const node = await createLibp2p({
       start: false,
@@ -150,16 +165,15 @@ class Libp2pTransport implements Transport {
       this.#idle.get(detail)?.();
       this.#idle.delete(detail);
     });
+    if (this.#stopping !== undefined) return undefined;
     this.#node = node;
     try {
       await node.start();
     } catch (error) {
-      await this.stop();
       throw new NetworkError("listen", `cannot listen at ${addresses.join(" ")}: ${why(error)}`);
     }
     this.#services.start(node);
-    const relayed = await this.#services.relays.start(node.peerId);
-    return [...node.getMultiaddrs().map(String).filter((it) => !isRelayed(it)), ...relayed];
+    return node;
   }
 
   async open(target: Target, protocol: string, signal: AbortSignal): Promise<Link> {
@@ -203,10 +217,10 @@ class Libp2pTransport implements Transport {
   }
 
   stop(): Promise<void> {
-    return this.#stopping ??= this.#stop();
+    return this.#stopping ??= this.#starting.then(() => this.#end());
   }
 
-  async #stop(): Promise<void> {
+  async #end(): Promise<void> {
     const node = this.#node;
     if (node === undefined) return;
     const links = [...this.#links.values()].flatMap((set) => [...set]);

@@ -1,7 +1,8 @@
 /** The libp2p column over real loopback. Needs `-P=tests`. */
 import assert from "node:assert/strict";
-import { conformance, Subject } from "../universe/conformance.ts";
-import { loopback } from "./loopback.ts";
+import { libp2pTransport } from "../../src/universe/libp2p.ts";
+import { conformance, secretOf, Subject } from "../universe/conformance.ts";
+import { environmentOf, loopback } from "./loopback.ts";
 
 conformance("libp2p", loopback);
 
@@ -16,6 +17,20 @@ Deno.test("libp2p: stop is quick, and frames sent before it arrive", async () =>
   assert(Date.now() - start < 2_000);
   await world.until("all three arrive", () => b.inbound[0].frames.length === 3);
   await b.network.stop();
+});
+
+Deno.test("libp2p: a node that is stopped as it starts listens nowhere afterwards", async () => {
+  for (const turns of [0, 1, 2, 4, 8, 16]) {
+    const environment = environmentOf(), listen = ["/ip4/127.0.0.1/tcp/0"];
+    const transport = libp2pTransport({ environment, secret: secretOf("brief"), listen });
+    const listening = transport.listen(listen);
+    for (let turn = 0; turn < turns; turn++) await new Promise((next) => setTimeout(next, 0));
+    await transport.stop();
+    for (const address of await listening) {
+      const port = Number(/\/tcp\/(\d+)/.exec(address)![1]);
+      await assert.rejects(Deno.connect({ hostname: "127.0.0.1", port }), `${turns} turns`);
+    }
+  }
 });
 
 Deno.test("libp2p: a bootstrap address that leads back to the node itself is given up", async () => {
