@@ -29,7 +29,10 @@ export interface ConsumerOptions<T> extends StreamOptions<T> {
   /** Data of one producer that may wait to be read, and their bytes; at most, and by default, `windowOf`. */
   readonly queueItems?: number;
   readonly queueBytes?: number;
-  /** Producers that are followed at one time, in the order of their ids. */
+  /**
+   * Producers that are followed at one time, in the order of their ids. Those with whom it is over
+   * give way to one that was not judged yet.
+   */
   readonly maxProducers?: number;
   /** When the stream is online. Default: always. */
   readonly onlineWhen?: (producers: PeersCondition) => PeersCondition;
@@ -45,6 +48,8 @@ export class Consumer<T> implements AsyncIterable<Received<T>> {
   readonly #most: number;
   readonly #host: SourceHost<T>;
   readonly #sources = new Map<string, Source<T>>();
+  /** Entries of those who gave way, as they were then: what was judged is not followed anew. */
+  readonly #past = new WeakSet<PeerInfo>();
   /** By producer; one that left with unread data keeps its lane. */
   readonly #lanes = new Map<string, Lane<T>>();
   readonly #inbox = new Inbox<T>();
@@ -169,14 +174,32 @@ export class Consumer<T> implements AsyncIterable<Received<T>> {
         if (source.lane.empty) this.#lanes.delete(id);
       }
     }
+    const newcomers: PeerInfo[] = [];
     for (const { id } of catalog.peers()) {
       const peer = candidate(catalog, id, this.name, this.#node.instance);
       if (peer === undefined) continue;
       const known = this.#sources.get(id);
       if (known) known.update(peer);
-      else if (this.#lanes.has(id) || this.#lanes.size < this.#most) this.#follow(peer);
+      else if (!this.#past.has(peer)) newcomers.push(peer);
+    }
+    const over = [...this.#sources.values()].filter((source) => source.over && source.lane.empty);
+    for (const peer of newcomers) {
+      if (this.#lanes.has(peer.id) || this.#lanes.size < this.#most) this.#follow(peer);
+      else if (over.length > 0) {
+        this.#leave(over.shift()!);
+        this.#follow(peer);
+      }
     }
     this.#audience.changed();
+  }
+
+  /** Follows a producer no more, until its entry is another. */
+  #leave(source: Source<T>): void {
+    const { id } = source.peer;
+    this.#past.add(source.peer);
+    this.#sources.delete(id);
+    this.#lanes.delete(id);
+    source.end();
   }
 
   #follow(peer: PeerInfo): void {

@@ -20,7 +20,7 @@ export type Judgement =
   | { readonly kind: "refused"; readonly reason: string }
   /** It would be admitted, had a ticket not run out. */
   | { readonly kind: "expired"; readonly reason: string }
-  /** Its entry or a ticket's body cannot be had now. */
+  /** Its entry or a ticket's body cannot be had now, or a ticket not be checked. */
   | { readonly kind: "unknown"; readonly reason: string };
 
 type Checked = { readonly until: number } | { readonly refused: string };
@@ -83,7 +83,7 @@ export class Gate {
       const known = `${index} ${hash}`;
       const checked = verdicts.get(known) ?? await this.#check(peer, validator, hash);
       if (checked === undefined) {
-        missing = `its ticket of class ${validator.class} cannot be had`;
+        missing = `its ticket of class ${validator.class} cannot be had or checked`;
         continue;
       }
       verdicts.set(known, checked);
@@ -111,7 +111,10 @@ export class Gate {
     try {
       return await validator.check(body, peer, this.environment.clock.wall());
     } catch (error) {
-      return { refused: `the validator failed: ${reasonOf(error)}` };
+      // What it lacked may be there the next time.
+      const fields = { peer: peer.id, class: validator.class, reason: reasonOf(error) };
+      this.environment.observe("error", "validator failed", fields);
+      return undefined;
     }
   }
 }

@@ -123,6 +123,11 @@ export class Source<T> {
     return this.#state === "connected";
   }
 
+  /** Whether no attempt is planned. */
+  get over(): boolean {
+    return this.#state === "final" || this.#state === "barred" || this.#state === "ended";
+  }
+
   get peer(): PeerInfo {
     return this.#peer;
   }
@@ -132,11 +137,10 @@ export class Source<T> {
   }
 
   get status(): ProducerStatus {
-    const over = this.#state === "final" || this.#state === "barred" || this.#state === "ended";
     const { clock } = this.host.environment;
     return {
       peer: this.#peer,
-      state: this.connected ? "connected" : over ? "terminated" : "connecting",
+      state: this.connected ? "connected" : this.over ? "terminated" : "connecting",
       ...(this.#reason !== undefined && { reason: this.#reason }),
       datums: this.#datums,
       bytes: this.#bytes,

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import type { Consumer } from "../../../src/universe/streams/consumer.ts";
 import { MAX_WATCHED } from "../../../src/universe/streams/condition.ts";
 import { MAX_READERS } from "../../../src/universe/streams/consumer.ts";
-import { MAX_DATUM, RAW } from "../../../src/universe/streams/options.ts";
+import { MAX_DATUM, RAW, tagged } from "../../../src/universe/streams/options.ts";
 import { MAX_WAITING_SENDS } from "../../../src/universe/streams/producer.ts";
 import { simulated } from "./memory.ts";
-import { connected, Crowd, heardBy, type Member, take, TEXT, toward } from "./world.ts";
+import { connected, Crowd, heardBy, type Member, over, take, TEXT, toward } from "./world.ts";
 
 const numbers = (from: number, to: number) =>
   Array.from({ length: to - from }, (_, i) => `${from + i}`);
@@ -245,4 +245,27 @@ Deno.test("bounds: no more producers are followed than asked", async () => {
       consumer.when().subscribed().minimumOf(2).met &&
       consumer.producers.every(({ peer }) => peer.id !== gone.peer.id),
   );
+});
+
+Deno.test("bounds: whom a consumer refuses gives way to one that it did not judge yet", async () => {
+  const world = simulated();
+  const crowd = await Crowd.of(world, "a", "b", "c", "d", "reader");
+  const [a, b, c, d, reader] = crowd;
+  for (const it of [a, b]) it.streams.produce({ name: "s", codec: TEXT });
+  await world.universe.advance(1_000);
+  const options = { name: "s", codec: TEXT, maxProducers: 2, require: [tagged("good")] };
+  const consumer = reader.streams.consume(options);
+  await world.until("both are refused", () => over(consumer, a) && over(consumer, b));
+  c.view.addTag("good");
+  c.streams.produce({ name: "s", codec: TEXT });
+  await world.until("one that it wants has a place", () => connected(consumer, c));
+  const other = toward(consumer, a) ? b : a;
+  d.streams.produce({ name: "s", codec: TEXT });
+  await world.until("and one more is judged", () => over(consumer, d));
+  assert(!toward(consumer, a) && !toward(consumer, b));
+  await world.universe.advance(60_000);
+  assert(toward(consumer, d) && connected(consumer, c), "whom it judged has no second turn");
+  other.view.addTag("good");
+  await world.until("unless its entry is another", () => connected(consumer, other));
+  assert.equal(consumer.producers.length, 2);
 });
