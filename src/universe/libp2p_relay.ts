@@ -16,14 +16,11 @@ import type { Connection, ConnectionGater, PeerId, Transport } from "@libp2p/int
 import { type Multiaddr, multiaddr } from "@multiformats/multiaddr";
 import { hex } from "../protocol/bytes.ts";
 import type { Guard } from "./guard.ts";
+import { Hops, HOPS_PER_PEER, MAX_STOPS } from "./hops.ts";
 import { guarded, type Handler, intercepted } from "./libp2p_guard.ts";
 
 /** Nodes that one relay serves. */
 export const MAX_SERVED = 64;
-/** Relayed connections that one peer opens here, and all of them together. */
-export const HOPS_PER_CONNECTION = 16, MAX_HOPS = 256;
-/** Relayed connections to a node that listens through relays, from each of them. */
-export const MAX_STOPS = 96;
 /** For how long a place at a relay is taken, in milliseconds; it is renewed before. */
 const RESERVED_MS = 3_600_000;
 /** Between two looks whether a place is lost, in milliseconds. */
@@ -53,6 +50,7 @@ export class Relays {
   /** Ids of the nodes that are served, in hex. */
   readonly #served: ReadonlySet<string>;
   readonly #guard: Guard;
+  readonly #hops: Hops;
   #manager: Listeners | undefined;
   #cancel: () => void = () => {};
   #stopped = false;
@@ -63,6 +61,8 @@ export class Relays {
     this.#named = new Set(this.#through.map(relayOf));
     this.#served = new Set(served.slice(0, MAX_SERVED).map(hex));
     this.#guard = guard;
+    // The nodes served renew their places on streams of the same protocol.
+    this.#hops = new Hops((id) => guard.favours(id) || this.#served.has(id));
   }
 
   /** What dials through relays, and is dialed through those that were named. */
@@ -78,7 +78,7 @@ export class Relays {
   server(): ServerFactory | undefined {
     if (this.#served.size === 0) return undefined;
     const make = circuitRelayServer({
-      maxInboundHopStreams: HOPS_PER_CONNECTION,
+      maxInboundHopStreams: HOPS_PER_PEER,
       maxOutboundStopStreams: MAX_STOPS,
       reservations: {
         maxReservations: this.#served.size,
@@ -86,21 +86,27 @@ export class Relays {
         applyDefaultLimit: false,
       },
     });
-    let open = 0;
     return guarded(
       this.#guard,
       intercepted(make, (handler: Handler) => (stream, connection) => {
-        if (open >= MAX_HOPS) return stream.abort(new Error("too many relayed connections"));
-        open++;
-        stream.addEventListener("close", () => open--);
+        const end = this.#hops.open(idOf(connection.remotePeer) ?? "");
+        if (typeof end === "string") return stream.abort(new Error(end));
+        stream.addEventListener("close", end);
         return handler(stream, connection);
       }),
     );
   }
 
-  /** Who may take a place at this relay. */
-  get gater(): Pick<ConnectionGater, "denyInboundRelayReservation"> {
-    return { denyInboundRelayReservation: (peer) => !this.#served.has(idOf(peer) ?? "") };
+  /** Who may take a place at this relay, and who is led to whom. */
+  get gater(): Pick<
+    ConnectionGater,
+    "denyInboundRelayReservation" | "denyOutboundRelayedConnection"
+  > {
+    return {
+      denyInboundRelayReservation: (peer) => !this.#served.has(idOf(peer) ?? ""),
+      denyOutboundRelayedConnection: (peer, to) =>
+        !this.#hops.leads(idOf(peer) ?? "", idOf(to) ?? ""),
+    };
   }
 
   /** A service of libp2p that does nothing but learn who listens. */
