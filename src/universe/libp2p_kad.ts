@@ -10,10 +10,11 @@ import * as raw from "multiformats/codecs/raw";
 import { create } from "multiformats/hashes/digest";
 import { sha256 } from "multiformats/hashes/sha2";
 import { hex } from "../protocol/bytes.ts";
-import type { Clock } from "./environment.ts";
+import type { Clock, Environment } from "./environment.ts";
+import { Hints } from "./hints.ts";
 import type { Rendezvous } from "./transport.ts";
 
-/** Addresses that one look finds at most. */
+/** Addresses that one look finds at most, of those that it hears. */
 export const MAX_FOUND = 32;
 /** Peers of a bucket of the routing table; with `PREFIX_BITS` it has at most 20 · 2⁶ peers. */
 const BUCKET = 20, PREFIX_BITS = 6;
@@ -35,6 +36,7 @@ export function kadProtocolOf(universe: Uint8Array): string {
 
 /** See the module. */
 export class KadRendezvous implements Rendezvous {
+  readonly #environment: Environment;
   readonly #clock: Clock;
   readonly #provided = new Map<string, { key: Uint8Array; users: number }>();
   readonly #stop = new AbortController();
@@ -46,8 +48,9 @@ export class KadRendezvous implements Rendezvous {
 
   readonly #universe: Uint8Array;
 
-  constructor(clock: Clock, universe: Uint8Array) {
-    this.#clock = clock;
+  constructor(environment: Environment, universe: Uint8Array) {
+    this.#environment = environment;
+    this.#clock = environment.clock;
     this.#universe = universe;
   }
 
@@ -103,7 +106,7 @@ export class KadRendezvous implements Rendezvous {
   }
 
   async find(key: Uint8Array, signal: AbortSignal): Promise<string[]> {
-    const found = new Set<string>();
+    const hints = new Hints(), { random } = this.#environment;
     const dht = this.#dht;
     if (dht === undefined) return [];
     try {
@@ -113,15 +116,16 @@ export class KadRendezvous implements Rendezvous {
         for (const { id, multiaddrs } of event.providers) {
           for (const address of multiaddrs) {
             const text = address.toString();
-            found.add(/\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${id}`);
-            if (found.size >= MAX_FOUND) return [...found];
+            const whole = /\/p2p\/[^/]+$/.test(text) ? text : `${text}/p2p/${id}`;
+            hints.hear(whole, `${id}`, `${event.from}`);
           }
         }
+        if (hints.full) break;
       }
     } catch {
       // The signal, or the end of the node: what was found counts.
     }
-    return [...found];
+    return hints.choose(MAX_FOUND, random);
   }
 
   /** Tells the table's peers before long, but not for each of them anew. */

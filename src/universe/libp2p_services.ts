@@ -56,7 +56,7 @@ export class Services {
     this.announced = options.announce ?? [];
     this.#listens = role !== "client" && listen.length > 0;
     if (this.#listens) this.#topics = new GossipTopics(environment.clock);
-    if (kad && universe) this.#kad = new KadRendezvous(environment.clock, universe);
+    if (kad && universe) this.#kad = new KadRendezvous(environment, universe);
     if (options.mdns && universe) this.#mdns = new Mdns(environment, universe);
     if (options.mainline) {
       const { routers, host = hostOf(this.relays.direct) } = options.mainline;

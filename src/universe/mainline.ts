@@ -15,6 +15,7 @@ import { hex } from "../protocol/bytes.ts";
 import { hash } from "../protocol/hash.ts";
 import { Bucket } from "./bucket.ts";
 import type { Environment } from "./environment.ts";
+import { byTurns } from "./hints.ts";
 import { reasonOf } from "./stream.ts";
 import type { Rendezvous } from "./transport.ts";
 
@@ -101,13 +102,11 @@ export class Mainline implements Rendezvous {
     }
   }
 
-  /** A few of all that were heard of, by chance: who announces most does not fill the answer. */
+  /** A few of all that were heard of: who announces most, by many ports, does not fill the answer. */
   #choose(all: Peer[]): string[] {
     const usable = all.filter(({ host }) => this.#options.routers !== undefined || isPublic(host));
-    const random = this.#options.environment.random(4 * usable.length);
-    const view = new DataView(random.buffer, random.byteOffset);
-    return usable.map(({ host, port }, i) => ({ host, port, at: view.getUint32(4 * i) }))
-      .sort((a, b) => a.at - b.at).slice(0, MAX_FOUND)
+    const { random } = this.#options.environment;
+    return byTurns(usable, ({ host }) => host, MAX_FOUND, random)
       .map(({ host, port }) => `/ip4/${host}/tcp/${port}`);
   }
 
