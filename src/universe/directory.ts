@@ -196,7 +196,7 @@ export class Directory {
     }
   }
 
-  /** Whether there is room for the entry of a reader; nobody reached gives way to one. */
+  /** Whether there is room for the entry of a reader, where another that was missed gave way. */
   #hearsReader(id: string): boolean {
     const full = this.#readers.size >= MAX_READERS && !this.#readers.has(id);
     if (full && !this.#giveWay((one) => this.#readers.has(one.peer.id), this.missed(id) + 1)) {
