@@ -20,6 +20,9 @@ async function loseServers(trial: Trial, ms: number): Promise<void> {
 async function keepsLog(trial: Trial, lose: () => Promise<void>): Promise<void> {
   const readers = trial.world.readers.map(({ role }) => role);
   const logs = () => readers.map(({ log }) => log.map(({ record }) => hex(record.hash)));
+  // A record that readers have, and no aggregator yet, is lost with the servers.
+  const newest = () => Math.max(...readers.map(({ log }) => log.at(-1)!.record.header.round));
+  await trial.until("it has it", () => trial.world.aggregator!.role.newest >= newest());
   await lose();
   const before = logs();
   trial.everybodySpeaks();
