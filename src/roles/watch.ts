@@ -34,7 +34,7 @@ export interface WatchOptions {
   readonly instance: { readonly id: Uint8Array; readonly name: string };
   /** As it was met; its epochs are added to. */
   readonly committee: Committee;
-  /** Silence in ms after which a claim is believed, and another holder asked. */
+  /** Silence in ms, after a claim, after which it is believed; after half of it another holder is asked. */
   readonly timeout: number;
   /** The epochs were added to: this lineage says so. */
   readonly changed?: (lineage: Uint8Array) => void;
@@ -88,9 +88,14 @@ export function watchCommittee(options: WatchOptions): Watch {
         });
       }
       if (!lineage.some(({ manifest }) => epochs.of(manifest.fingerprint))) return;
-      if (claim === undefined) since = clock.now();
+      const first = claim === undefined;
       // A member of the known epoch has signed that one; the others a former one may make up.
-      if (claim === undefined || answer.refused === "unsigned") claim = answer.message;
+      if (first || answer.refused === "unsigned") claim = answer.message;
+      if (first) {
+        since = clock.now();
+        cancel();
+        look();
+      }
       return;
     }
     if (answer.accepted.epoch === known.epoch) return;
@@ -113,7 +118,7 @@ export function watchCommittee(options: WatchOptions): Watch {
   };
 
   const look = (): void => {
-    const left = since + timeout - clock.now();
+    const left = since + (claim === undefined ? timeout / 2 : timeout) - clock.now();
     if (left > 0) return void (cancel = clock.after(left, look));
     if (claim !== undefined) {
       stop();
@@ -121,7 +126,7 @@ export function watchCommittee(options: WatchOptions): Watch {
     }
     // It may be this holder alone that has not heard of a change.
     link.drop("the committee is silent");
-    cancel = clock.after(timeout, look);
+    cancel = clock.after(timeout / 2, look);
   };
 
   const link: Link = new Link({
@@ -134,7 +139,7 @@ export function watchCommittee(options: WatchOptions): Watch {
         .filter(({ id }) => (passed.get(id) ?? 0) <= clock.now()),
     events: ({ peer }) => ({ frame: (bytes) => hear(bytes, peer), closed: () => {} }),
   });
-  cancel = clock.after(timeout, look);
+  look();
   const alive = (): void => {
     since = clock.now();
     claim = undefined;
