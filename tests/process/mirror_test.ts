@@ -40,6 +40,7 @@ Deno.test("a reader behind a reader prints the whole log, also after that one wa
   });
 
   await t.step("the archive that it serves from is whole", async () => {
+    const printed = last.records.length;
     await it.kill(mirror, "SIGTERM");
     const folder = `${dataFolder(it.site, "reader", 7)}/reader/archive`;
     const command = reader(it.site, 7, []);
@@ -55,6 +56,6 @@ Deno.test("a reader behind a reader prints the whole log, also after that one wa
     equal(code, 0, new TextDecoder().decode(stderr));
     const said = new TextDecoder().decode(stdout);
     match(said, /^\d+ records, \d+ messages, rounds 1 to \d+, head [0-9a-f]{64}: verified\n$/);
-    ok(parseInt(said) >= witness.records.length - 3);
+    ok(parseInt(said) >= printed, `${said} and ${printed} handed on`);
   });
 });
