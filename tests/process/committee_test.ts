@@ -20,6 +20,8 @@ async function committee(folder: string, ...args: readonly string[]) {
 
 Deno.test("operators add, replace and remove servers while messages flow; a dead one needs a new pin", async (t) => {
   await using it = new Instance("committee");
+  // For so long the old committee must be silent before clients end.
+  Object.assign(it.site.env, { ZIPNET_CONNECT_TIMEOUT: "20s" });
   await it.start(4);
   const talk = new Talk(it);
   const folder = (index: number) => dataFolder(it.site, "server", index);
