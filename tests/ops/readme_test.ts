@@ -41,11 +41,14 @@ function* files(folder: string): Generator<string> {
 const ALL = [...files(".")], TESTS = ALL.filter((path) => /^tests\/.*\.ts$/.test(path));
 
 Deno.test("documents: every file of ours that is named is there", () => {
+  let count = 0;
   for (const document of ALL.filter((path) => path.endsWith(".md"))) {
     const text = Deno.readTextFileSync(document);
     const named = [...text.matchAll(/`((?:src|tests|testnet|scripts|compose)\/[\w./-]+\.\w+)`/g)];
     for (const [, path] of named) ok(ALL.includes(path), `${document} names ${path}`);
+    count += named.length;
   }
+  ok(count > 50, `${count} names`);
 });
 
 Deno.test("documents: the tests of the universe's table are there, by file and by title", () => {
